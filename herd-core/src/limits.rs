@@ -1,0 +1,73 @@
+//! Every bound of a herd, with the arithmetic behind it.
+//!
+//! Bounds that an operator may move are defaults here and fields of the configuration; the others are fixed.
+//! A number without a reason is a bug; each bound has a test that hits it.
+
+use std::time::Duration;
+
+/// Longest line of the line protocol in bytes, without its LF: 64 KiB. Real lines take about 70 bytes; the room
+/// is for clients with URLs or tokens as IDs. Field lengths are kept in 16 bits, so this is also the most.
+pub const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest server or herd name in bytes: it is shown in every AT line and sent in every hello.
+pub const NAME_BYTES_MAX: usize = 64;
+
+/// Most servers that a node can tell apart: a report names its server in 16 bits, and a herd is small. A peer
+/// that names more is cut off.
+pub const SERVERS_MAX: usize = 4096;
+
+/// Shards of the table. At ten million clients a shard holds 40,000, so the growth of one takes about 1 ms
+/// where one big table would pause for 480 ms; 64 cores find a free shard nearly always.
+pub const SHARDS: usize = 256;
+
+/// Digest leaves of a shard: 65,536 in all, 512 KiB, so that at ten million clients one differing leaf costs 150 reports.
+pub const LEAVES: usize = 256;
+
+/// Most clients in a table: at about 85 bytes each (20-byte IDs) 10 million take 850 MB.
+pub const CLIENTS_MAX: usize = 10_000_000;
+
+/// Bytes of encoded reports a table may hold for each client that it may hold. Twice the usual record, so
+/// that only clients with very long IDs or texts meet this bound before [`CLIENTS_MAX`].
+pub const RECORD_BYTES_MEAN_MAX: usize = 128;
+
+/// Bytes of recent reports kept for links: 64 MiB is 1.2 million reports, that is 2 minutes at 10,000 a second,
+/// the longest break after which a link resumes without comparing tables.
+pub const LOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Longest peer frame in bytes: one report of the longest line fits with room to spare, and a link holds
+/// at most one incomplete frame.
+pub const FRAME_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of reports that a link hands to the socket at once: 64 KiB amortises the system call (measured: 16 KiB
+/// to 256 KiB differ by less than 10 %) and keeps a live report waiting behind one such piece at most.
+pub const LINK_PIECE_BYTES: usize = 64 * 1024;
+
+/// How far into the future a client's time may count (order time), beyond the herd's.
+pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// How long a report lives after it was received.
+pub const REPORT_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Time between heartbeats of a link that has nothing else to say.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// Silence after which a neighbour is given up: under the promised 3 s, above two lost heartbeats.
+pub const NEIGHBOUR_SILENCE_MAX: Duration = Duration::from_millis(2800);
+
+/// Time for a hello and its proof: three crossings of a slow network.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(2);
+
+/// Time between two comparisons of digests on a link that finds nothing to heal.
+pub const COMPARE_EVERY: Duration = Duration::from_secs(5);
+
+/// First and longest wait before a lost link is dialled again (jittered, doubling).
+pub const REDIAL_FIRST: Duration = Duration::from_millis(50);
+/// See [`REDIAL_FIRST`].
+pub const REDIAL_LONGEST: Duration = Duration::from_secs(5);
+
+/// Largest radius for places in kilometres: Google's own.
+pub const PLACES_RADIUS_KM_MAX: u64 = 50;
+/// Most places in one answer: Google's page.
+pub const PLACES_BOUND_MAX: u8 = 20;
+/// Most messages in one answer: the search API's page.
+pub const MESSAGES_BOUND_MAX: u8 = 100;

@@ -1,0 +1,1 @@
+//! A whole herd in one thread from one seed: network, faults, oracles, scenarios as data.

@@ -1,0 +1,1 @@
+//! How a herd *runs*: sockets, links, nearby places, configuration and the command line around `herd-core`.

@@ -1,0 +1,3 @@
+//! What CI and people run, with nothing to install but cargo.
+
+fn main() {}
