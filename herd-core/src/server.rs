@@ -3,9 +3,10 @@
 //! A server's identity is its name. Numbers ([`ServerIndex`]) are private to one node; on a link each side
 //! announces which name its numbers stand for.
 
-use std::{fmt, sync::Arc};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::limits::{NAME_BYTES_MAX, SERVERS_MAX};
 
@@ -79,10 +80,20 @@ impl ServerIndex {
 
 /// The names that a node has heard of, in the order of their numbers; it only grows.
 #[derive(Debug, Default)]
-pub struct Names(RwLock<Vec<Name>>);
+pub struct Names(RwLock<Vec<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    name: Name,
+    fingerprint: u64,
+}
+
+/// All names known at one time, held for a batch.
+#[derive(Debug)]
+pub struct KnownServers<'a>(RwLockReadGuard<'a, Vec<Known>>);
 
 impl Names {
-    /// The number of `name`, given now if it has none; `None` if there are [`SERVERS_MAX`] already.
+    /// The number of `name`, given out by this call if it has none; `None` if there are [`SERVERS_MAX`] already.
     pub fn intern(&self, name: &Name) -> Option<ServerIndex> {
         if let Some(index) = position(&self.0.read(), name) {
             return Some(index);
@@ -95,24 +106,48 @@ impl Names {
         if names.len() >= SERVERS_MAX {
             return None;
         }
-        names.push(name.clone());
+        names.push(Known { name: name.clone(), fingerprint: xxh3_64(name.as_str().as_bytes()) });
         position(&names, name)
     }
 
     /// The name behind a number, if it was given out.
     #[must_use]
     pub fn name(&self, index: ServerIndex) -> Option<Name> {
-        self.0.read().get(usize::from(index.0)).cloned()
+        self.0.read().get(usize::from(index.0)).map(|known| known.name.clone())
     }
 
     /// The names from number `from` on, for announcing them on a link.
     #[must_use]
     pub fn since(&self, from: usize) -> Vec<Name> {
-        self.0.read().get(from..).map(<[Name]>::to_vec).unwrap_or_default()
+        self.0.read().iter().skip(from).map(|known| known.name.clone()).collect()
+    }
+
+    /// Holds the names for a batch of comparisons.
+    #[must_use]
+    pub fn read(&self) -> KnownServers<'_> {
+        KnownServers(self.0.read())
     }
 }
 
-fn position(names: &[Name], name: &Name) -> Option<ServerIndex> {
+impl KnownServers<'_> {
+    /// How the names behind two numbers compare; numbers never given out come first.
+    #[must_use]
+    pub fn compare(&self, a: ServerIndex, b: ServerIndex) -> Ordering {
+        if a == b {
+            return Ordering::Equal;
+        }
+        let name = |index: ServerIndex| self.0.get(usize::from(index.0)).map(|known| &known.name);
+        name(a).cmp(&name(b))
+    }
+
+    /// A hash of the name, the same on every server.
+    #[must_use]
+    pub fn fingerprint(&self, index: ServerIndex) -> u64 {
+        self.0.get(usize::from(index.0)).map_or(0, |known| known.fingerprint)
+    }
+}
+
+fn position(names: &[Known], name: &Name) -> Option<ServerIndex> {
     // A herd has a handful of servers: a scan beats a map.
-    names.iter().position(|known| known == name).and_then(|i| u16::try_from(i).ok()).map(ServerIndex)
+    names.iter().position(|known| known.name == *name).and_then(|i| u16::try_from(i).ok()).map(ServerIndex)
 }

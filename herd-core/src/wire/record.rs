@@ -1,0 +1,279 @@
+//! A report as bytes: the same in the table, in the log, on a link and in the digest.
+//!
+//! Little-endian, no padding; a 20-byte ID makes 52 bytes:
+//!
+//! | at | size | field |
+//! |---|---|---|
+//! | 0 | 1 | flags: 1 location as text, 2 time as text, 4 order time follows; the rest zero |
+//! | 1 | 1 | fraction digits of the client's time (0 if it is kept as text) |
+//! | 2 | 2 | index of the server that took the report, private to whoever holds the bytes |
+//! | 4 | 2 | length of the client's ID |
+//! | 6 | 8 | received at, nanoseconds |
+//! | 14 | 8 | client's time, nanoseconds (cut to nine fraction digits) |
+//! | 22 | 8 | order time, only if it is not the client's time |
+//! | | 10 | packed location, or 2 bytes of length and the text |
+//! | | | 2 bytes of length and the time's text, only if kept as text |
+//! | | | the client's ID |
+//!
+//! A text is kept as text only if its packed form would not print it byte for byte, so equal reports have equal
+//! bytes but for the server index. A [`Record`] is always checked: its fields can be trusted.
+
+use crate::{
+    command::{ClientId, Iamat},
+    position::{Location, PackedLocation},
+    server::ServerIndex,
+    time::{ClientTime, PackedTime, Timestamp},
+};
+
+const LOCATION_TEXT: u8 = 1;
+const TIME_TEXT: u8 = 2;
+const ORDER_TIME: u8 = 4;
+const KNOWN_FLAGS: u8 = LOCATION_TEXT | TIME_TEXT | ORDER_TIME;
+const SERVER_AT: usize = 2;
+const FIXED_BYTES: usize = 22;
+
+/// One encoded report, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    bytes: &'a [u8],
+    location_at: usize,
+    time_text_at: usize,
+    client_at: usize,
+}
+
+/// Why bytes are no record. The peer (or the disk) is at fault; nothing was taken from the rest of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The bytes end within the record.
+    #[error("a record is cut short")]
+    Short,
+    /// A field holds what no server writes.
+    #[error("a record has an impossible {0}")]
+    Field(&'static str),
+}
+
+/// What the server that takes a report adds to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The server that takes it.
+    pub server: ServerIndex,
+    /// Its clock at that time.
+    pub received_at: Timestamp,
+    /// The time that the report counts as, see [`crate::report::order_time`].
+    pub order_time: Timestamp,
+}
+
+/// Appends the report that `receipt` makes of a client's claim.
+pub fn encode(out: &mut Vec<u8>, iamat: &Iamat<'_>, receipt: Receipt) {
+    let location = iamat.location.packed();
+    let time = iamat.time.packed();
+    let at = iamat.time.at();
+    let mut flags = 0;
+    if location.is_none() {
+        flags |= LOCATION_TEXT;
+    }
+    if time.is_none() {
+        flags |= TIME_TEXT;
+    }
+    if receipt.order_time != at {
+        flags |= ORDER_TIME;
+    }
+    let client = iamat.client.as_bytes();
+    out.extend_from_slice(&[flags, time.map_or(0, |t| t.fraction_digits)]);
+    out.extend_from_slice(&receipt.server.to_bits().to_le_bytes());
+    out.extend_from_slice(&length(client));
+    out.extend_from_slice(&receipt.received_at.as_nanos().to_le_bytes());
+    out.extend_from_slice(&at.as_nanos().to_le_bytes());
+    if receipt.order_time != at {
+        out.extend_from_slice(&receipt.order_time.as_nanos().to_le_bytes());
+    }
+    match location {
+        Some(packed) => out.extend_from_slice(&packed.to_bytes()),
+        None => push_text(out, iamat.location.text()),
+    }
+    if time.is_none() {
+        push_text(out, iamat.time.text());
+    }
+    out.extend_from_slice(client);
+}
+
+/// Points the record at the start of `bytes` at another server index.
+pub fn set_server(bytes: &mut [u8], server: ServerIndex) {
+    if let Some(field) = bytes.get_mut(SERVER_AT..SERVER_AT + 2) {
+        field.copy_from_slice(&server.to_bits().to_le_bytes());
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Reads and checks the record at the start of `bytes`.
+    ///
+    /// # Errors
+    /// The bytes end too early, or a field holds what [`encode`] never writes.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let record = Self::locate(bytes)?;
+        record.check()?;
+        Ok(record)
+    }
+
+    /// Finds the fields of a record that was checked before (one that lies in our own table or log).
+    ///
+    /// # Errors
+    /// The bytes end too early.
+    pub(crate) fn locate(bytes: &'a [u8]) -> Result<Self, RecordError> {
+        let flags = *bytes.first().ok_or(RecordError::Short)?;
+        let location_at = FIXED_BYTES + if flags & ORDER_TIME == 0 { 0 } else { 8 };
+        let time_text_at = if flags & LOCATION_TEXT == 0 {
+            location_at + 10
+        } else {
+            location_at + 2 + usize::from(read_u16(bytes, location_at)?)
+        };
+        let client_at = if flags & TIME_TEXT == 0 {
+            time_text_at
+        } else {
+            time_text_at + 2 + usize::from(read_u16(bytes, time_text_at)?)
+        };
+        let end = client_at + usize::from(read_u16(bytes, 4)?);
+        let bytes = bytes.get(..end).ok_or(RecordError::Short)?;
+        Ok(Self { bytes, location_at, time_text_at, client_at })
+    }
+
+    fn check(&self) -> Result<(), RecordError> {
+        let impossible = |field| Err(RecordError::Field(field));
+        if self.flags() & !KNOWN_FLAGS != 0 {
+            return impossible("flag");
+        }
+        if ClientId::new(self.client()).is_none() {
+            return impossible("client");
+        }
+        if self.number(6) >> 63 != 0 {
+            return impossible("receipt");
+        }
+        if self.number(14) >> 63 != 0 || !self.time_is_possible() {
+            return impossible("time");
+        }
+        let stored_order = self.number(FIXED_BYTES);
+        if self.flags() & ORDER_TIME != 0 && (stored_order >> 63 != 0 || stored_order == self.number(14)) {
+            return impossible("order time");
+        }
+        let location_possible = match self.location_text() {
+            Some(text) => Location::parse(text).is_some_and(|l| l.packed().is_none()),
+            None => self.packed_location().is_some(),
+        };
+        if location_possible { Ok(()) } else { impossible("location") }
+    }
+
+    fn time_is_possible(&self) -> bool {
+        match self.time_text() {
+            Some(text) => {
+                self.byte(1) == 0
+                    && ClientTime::parse(text)
+                        .is_some_and(|t| t.at() == self.client_time() && t.packed().is_none())
+            }
+            None => PackedTime::new(self.client_time(), self.byte(1)).is_some(),
+        }
+    }
+
+    /// The record's bytes, no more.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The server that took the report.
+    #[must_use]
+    pub fn server(&self) -> ServerIndex {
+        ServerIndex::from_bits(u16::from_le_bytes([self.byte(SERVER_AT), self.byte(SERVER_AT + 1)]))
+    }
+
+    /// When that server took it, by its own clock.
+    #[must_use]
+    pub fn received_at(&self) -> Timestamp {
+        Timestamp::from_nanos(self.number(6))
+    }
+
+    /// When the client says it was there.
+    #[must_use]
+    pub fn client_time(&self) -> Timestamp {
+        Timestamp::from_nanos(self.number(14))
+    }
+
+    /// The time that the report counts as.
+    #[must_use]
+    pub fn order_time(&self) -> Timestamp {
+        Timestamp::from_nanos(self.number(if self.flags() & ORDER_TIME == 0 { 14 } else { FIXED_BYTES }))
+    }
+
+    /// Who.
+    #[must_use]
+    pub fn client(&self) -> &'a [u8] {
+        self.bytes.get(self.client_at..).unwrap_or_default()
+    }
+
+    /// Appends the location as the client sent it.
+    pub fn print_location(&self, out: &mut Vec<u8>) {
+        match (self.location_text(), self.packed_location()) {
+            (Some(text), _) => out.extend_from_slice(text),
+            (None, Some(packed)) => packed.print(out),
+            (None, None) => {}
+        }
+    }
+
+    /// Appends the client's time as the client sent it.
+    pub fn print_time(&self, out: &mut Vec<u8>) {
+        match (self.time_text(), PackedTime::new(self.client_time(), self.byte(1))) {
+            (Some(text), _) => out.extend_from_slice(text),
+            (None, Some(packed)) => packed.print(out),
+            (None, None) => {}
+        }
+    }
+
+    /// What equal reports share and different ones do not: all bytes but the server index, in two parts.
+    #[must_use]
+    pub(crate) fn identity(&self) -> ([u8; 2], &'a [u8]) {
+        ([self.byte(0), self.byte(1)], self.bytes.get(SERVER_AT + 2..).unwrap_or_default())
+    }
+
+    fn location_text(&self) -> Option<&'a [u8]> {
+        (self.flags() & LOCATION_TEXT != 0)
+            .then(|| self.bytes.get(self.location_at + 2..self.time_text_at).unwrap_or_default())
+    }
+
+    fn packed_location(&self) -> Option<PackedLocation> {
+        let bytes = self.bytes.get(self.location_at..self.location_at + 10)?;
+        PackedLocation::from_bytes(bytes.try_into().ok()?)
+    }
+
+    fn time_text(&self) -> Option<&'a [u8]> {
+        (self.flags() & TIME_TEXT != 0)
+            .then(|| self.bytes.get(self.time_text_at + 2..self.client_at).unwrap_or_default())
+    }
+
+    fn flags(&self) -> u8 {
+        self.byte(0)
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or_default()
+    }
+
+    fn number(&self, at: usize) -> u64 {
+        let bytes = self.bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
+        u64::from_le_bytes(bytes.unwrap_or_default())
+    }
+}
+
+fn read_u16(bytes: &[u8], at: usize) -> Result<u16, RecordError> {
+    let field = bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).ok_or(RecordError::Short)?;
+    Ok(u16::from_le_bytes(field))
+}
+
+fn push_text(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend_from_slice(&length(text));
+    out.extend_from_slice(text);
+}
+
+/// Fields come from lines of at most [`crate::limits::LINE_BYTES_MAX`] bytes, less the command word: 16 bits hold any.
+fn length(text: &[u8]) -> [u8; 2] {
+    debug_assert!(text.len() <= usize::from(u16::MAX), "a field is longer than a line can be");
+    u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes()
+}
