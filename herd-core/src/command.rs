@@ -1,6 +1,6 @@
 //! What a client may ask, whatever protocol it speaks, in checked types.
 
-use crate::{position::Location, time::ClientTime};
+use crate::{decimal::Decimal, position::Location, time::ClientTime};
 
 /// One command of a client. Front-ends turn bytes into this.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,14 +51,43 @@ pub struct QuestionLimits {
     pub bound_max: u8,
 }
 
+impl QuestionLimits {
+    /// Checks a question as clients write it: `digits[.digits]` kilometres and `digits` results at most, both
+    /// compared with their limits digit by digit. `None` if one is malformed or out of range.
+    #[must_use]
+    pub fn question(&self, radius_km: &[u8], bound: &[u8]) -> Option<Question> {
+        let radius = Decimal::parse(radius_km)?;
+        if self.radius_km_max.is_some_and(|max| radius.exceeds(max)) {
+            return None;
+        }
+        let bound = Decimal::parse(bound).filter(|bound| bound.fraction().is_empty())?.whole()?;
+        let bound = u8::try_from(bound).ok().filter(|&bound| bound <= self.bound_max)?;
+        let radius_km: f64 = str::from_utf8(radius_km).ok()?.parse().ok()?;
+        // Without a limit 400 digits are a radius too; the largest double stands for it.
+        Some(Question { radius_km: radius_km.min(f64::MAX), bound })
+    }
+}
+
 /// A client's ID: one or more bytes of UTF-8 without white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientId<'a>(&'a [u8]);
 
 impl<'a> ClientId<'a> {
+    /// Checks an ID. Control characters and NUL are fine; an empty one, white space and broken UTF-8 are not.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        let is_one_field = !bytes.is_empty() && !bytes.iter().copied().any(is_white_space);
+        (is_one_field && str::from_utf8(bytes).is_ok()).then_some(Self(bytes))
+    }
+
     /// The ID's bytes.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         self.0
     }
+}
+
+/// Whether a byte separates fields: space, tab, CR, LF, form feed or vertical tab, and nothing else.
+pub(crate) const fn is_white_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }

@@ -5,12 +5,13 @@
 //! binary on real sockets, `herd-sim` on simulated ones) turns the world into inputs and outputs into effects.
 
 pub mod limits;
+mod decimal;
 pub mod time;
 pub mod position;
 pub mod server;
 pub mod command;
 // pub mod report;
-// pub mod wire;
+pub mod wire;
 // pub mod digest;
 // pub mod table;
 // pub mod log;

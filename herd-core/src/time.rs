@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+use crate::decimal::{Decimal, power_of_ten, print_whole};
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
 /// A point in wall-clock time: nanoseconds since 1970-01-01T00:00:00Z, below 2^63.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
@@ -89,6 +93,51 @@ pub struct ClientTime<'a> {
     at: Timestamp,
 }
 
+impl<'a> ClientTime<'a> {
+    /// Checks POSIX seconds as clients write them: `digits[.digits]`, below 2^63 nanoseconds. Digits past the
+    /// ninth of the fraction stay in the text and take no part in the meaning.
+    ///
+    /// ```
+    /// use herd_core::time::ClientTime;
+    ///
+    /// let time = ClientTime::parse(b"1520023934.918963997").unwrap();
+    /// assert_eq!(time.at().as_nanos(), 1_520_023_934_918_963_997);
+    /// assert!(ClientTime::parse(b"9223372036.854775807").is_some());
+    /// assert!(ClientTime::parse(b"9223372036.854775808").is_none());
+    /// ```
+    #[must_use]
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        let decimal = Decimal::parse(text)?;
+        let seconds = decimal.whole()?;
+        let nanos = seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(decimal.fraction_units(9))?;
+        (nanos <= Timestamp::MAX.0).then_some(Self { text, at: Timestamp(nanos) })
+    }
+
+    /// The text, byte for byte.
+    #[must_use]
+    pub const fn text(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// The time meant.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The time without its text, if the text follows from the numbers.
+    #[must_use]
+    pub fn packed(&self) -> Option<PackedTime> {
+        let point = self.text.iter().position(|&byte| byte == b'.');
+        let integer_digits = point.unwrap_or(self.text.len());
+        if integer_digits > 1 && self.text.starts_with(b"0") {
+            return None;
+        }
+        let fraction_digits = point.map_or(0, |point| self.text.len() - point - 1);
+        PackedTime::new(self.at, u8::try_from(fraction_digits).ok()?)
+    }
+}
+
 /// A client's time whose text follows from its numbers: no superfluous leading zero, at most nine fraction digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackedTime {
@@ -96,4 +145,24 @@ pub struct PackedTime {
     pub at: Timestamp,
     /// Digits after the point, 0 (and no point) to 9.
     pub fraction_digits: u8,
+}
+
+impl PackedTime {
+    /// The time told with so many fraction digits, unless they are more than nine or too few to tell it.
+    #[must_use]
+    pub fn new(at: Timestamp, fraction_digits: u8) -> Option<Self> {
+        let untold = 9_usize.checked_sub(fraction_digits.into())?;
+        at.0.is_multiple_of(power_of_ten(untold)).then_some(Self { at, fraction_digits })
+    }
+
+    /// Appends the text.
+    pub fn print(self, out: &mut Vec<u8>) {
+        print_whole(out, self.at.0 / NANOS_PER_SECOND, 1);
+        // The fields are public: a count that `new` refuses is read as nine.
+        let told = usize::from(self.fraction_digits).min(9);
+        if told > 0 {
+            out.push(b'.');
+            print_whole(out, self.at.0 % NANOS_PER_SECOND / power_of_ten(9 - told), told);
+        }
+    }
 }

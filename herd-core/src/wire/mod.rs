@@ -1,0 +1,4 @@
+//! How things look as bytes: the line protocol of clients and the frames of peers. Pure: bytes in, values out.
+
+pub mod lines;
+pub mod line;
