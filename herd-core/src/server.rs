@@ -136,8 +136,13 @@ impl KnownServers<'_> {
         if a == b {
             return Ordering::Equal;
         }
-        let name = |index: ServerIndex| self.0.get(usize::from(index.0)).map(|known| &known.name);
-        name(a).cmp(&name(b))
+        self.name(a).cmp(&self.name(b))
+    }
+
+    /// The name behind a number, if it was given out.
+    #[must_use]
+    pub fn name(&self, index: ServerIndex) -> Option<&Name> {
+        self.0.get(usize::from(index.0)).map(|known| &known.name)
     }
 
     /// A hash of the name, the same on every server.

@@ -2,3 +2,4 @@
 
 pub mod lines;
 pub mod line;
+pub mod record;

@@ -1,0 +1,93 @@
+//! What a shard holds, in hashes: two nodes find where they differ without sending what they hold.
+//!
+//! A shard's clients fall into leaves by their key; a leaf is the XOR of the fingerprints of its reports, so an update
+//! costs two XORs. Equal digests mean equal tables up to the chance of 2^-64; the digest says nothing of order.
+
+use crate::limits::LEAVES;
+
+/// The hashes of one shard.
+#[derive(Debug)]
+pub(crate) struct Digest {
+    leaves: Box<[u64]>,
+    root: u64,
+}
+
+impl Digest {
+    pub(crate) fn new() -> Self {
+        Self { leaves: vec![0; LEAVES].into(), root: 0 }
+    }
+
+    /// Takes a report in, or out again: XOR is its own inverse.
+    pub(crate) fn toggle(&mut self, leaf: u8, fingerprint: u64) {
+        if let Some(hash) = self.leaves.get_mut(usize::from(leaf)) {
+            *hash ^= fingerprint;
+            self.root ^= fingerprint;
+        }
+    }
+
+    /// The XOR of everything in the shard.
+    pub(crate) const fn root(&self) -> u64 {
+        self.root
+    }
+
+    /// The hash of each leaf.
+    pub(crate) fn leaves(&self) -> &[u64] {
+        &self.leaves
+    }
+}
+
+/// Some leaves of a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeafSet([u64; LEAVES / 64]);
+
+impl LeafSet {
+    /// The leaves in which two shards differ, given the hashes of both.
+    #[must_use]
+    pub fn differing(ours: &[u64], theirs: &[u64]) -> Self {
+        let mut set = Self::default();
+        for (leaf, _) in ours.iter().zip(theirs).enumerate().filter(|(_, (a, b))| a != b) {
+            set.insert(leaf);
+        }
+        set
+    }
+
+    /// Adds a leaf.
+    pub fn insert(&mut self, leaf: usize) {
+        if let Some(word) = self.0.get_mut(leaf / 64) {
+            *word |= 1 << (leaf % 64);
+        }
+    }
+
+    /// Whether it holds `leaf`.
+    #[must_use]
+    pub fn contains(&self, leaf: u8) -> bool {
+        self.0.get(usize::from(leaf) / 64).is_some_and(|word| word >> (leaf % 64) & 1 == 1)
+    }
+
+    /// Whether it holds no leaf.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&word| word == 0)
+    }
+
+    /// The leaves of both.
+    #[must_use]
+    pub fn union(mut self, other: Self) -> Self {
+        for (word, more) in self.0.iter_mut().zip(other.0) {
+            *word |= more;
+        }
+        self
+    }
+
+    /// As sent to a peer.
+    #[must_use]
+    pub const fn to_words(self) -> [u64; LEAVES / 64] {
+        self.0
+    }
+
+    /// As received from a peer.
+    #[must_use]
+    pub const fn from_words(words: [u64; LEAVES / 64]) -> Self {
+        Self(words)
+    }
+}

@@ -1,0 +1,152 @@
+//! Accepted reports in order of acceptance: a bounded ring of encoded records that every link reads at its own pace.
+//!
+//! Appending costs the same however many links there are. A link is a position; one that falls off the ring is told
+//! so ([`Overtaken`]) and compares tables instead. Nothing here knows who reads.
+
+use std::collections::VecDeque;
+
+/// Bytes of a segment: dropping the oldest one forgets 1/256 of a log of the default size.
+const SEGMENT_BYTES: usize = 256 * 1024;
+
+/// Where reports come from, so that they are not sent back there: clients, or one incarnation of one neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Source(pub(crate) u32);
+
+impl Source {
+    /// Our own clients.
+    pub const CLIENTS: Self = Self(0);
+}
+
+/// A place in the log: bytes of records appended before it since the node started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogPosition(u64);
+
+impl LogPosition {
+    /// The position `bytes` after the start of the log.
+    #[must_use]
+    pub const fn from_bytes(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// Bytes from the start of the log.
+    #[must_use]
+    pub const fn as_bytes(self) -> u64 {
+        self.0
+    }
+}
+
+/// The reader was too slow, or speaks of another log: what it has not read is gone. Nobody is at fault; the reader
+/// goes on from `end` and makes up for the rest by comparing tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the log no longer holds what follows; it ends at {}", end.0)]
+pub struct Overtaken {
+    /// Where the log ends.
+    pub end: LogPosition,
+}
+
+/// The ring.
+#[derive(Debug)]
+pub(crate) struct Log {
+    segments: VecDeque<Segment>,
+    end: u64,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct Segment {
+    start: u64,
+    bytes: Vec<u8>,
+    runs: Vec<Run>,
+}
+
+/// Successive records of one source.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    source: Source,
+    /// Where in the segment it ends; it starts where the one before ends.
+    end: usize,
+}
+
+impl Log {
+    pub(crate) const fn new(bytes_max: usize) -> Self {
+        Self { segments: VecDeque::new(), end: 0, bytes: 0, bytes_max }
+    }
+
+    pub(crate) const fn end(&self) -> LogPosition {
+        LogPosition(self.end)
+    }
+
+    /// Appends whole records.
+    pub(crate) fn append(&mut self, source: Source, records: &[u8]) {
+        let needs_segment = self.segments.back().is_none_or(|last| last.bytes.len() >= SEGMENT_BYTES);
+        if needs_segment {
+            self.segments.push_back(Segment { start: self.end, bytes: Vec::new(), runs: Vec::new() });
+        }
+        let Some(last) = self.segments.back_mut() else { return };
+        last.bytes.extend_from_slice(records);
+        let end = last.bytes.len();
+        match last.runs.last_mut() {
+            Some(run) if run.source == source => run.end = end,
+            _ => last.runs.push(Run { source, end }),
+        }
+        self.end += records.len() as u64;
+        self.bytes += records.len();
+        while self.bytes > self.bytes_max && self.segments.len() > 1 {
+            self.bytes -= self.segments.pop_front().map_or(0, |dropped| dropped.bytes.len());
+        }
+    }
+
+    /// Appends to `out` up to about `bytes_max` bytes of what follows `from` and does not come from `except`, and
+    /// says where to go on. Records are never cut unless one alone is longer: runs are cut by the caller's `cut`.
+    pub(crate) fn read(
+        &self,
+        from: LogPosition,
+        except: Source,
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<LogPosition, Overtaken> {
+        let overtaken = Err(Overtaken { end: self.end() });
+        if from.0 > self.end || self.segments.front().is_some_and(|first| from.0 < first.start) {
+            return overtaken;
+        }
+        let mut position = from.0;
+        let first = self.segments.partition_point(|segment| segment.start <= from.0).saturating_sub(1);
+        for segment in self.segments.range(first.min(self.segments.len())..) {
+            let offset = usize::try_from(position - segment.start).unwrap_or(usize::MAX);
+            let unread = segment.runs.partition_point(|run| run.end <= offset);
+            for run in segment.runs.get(unread..).unwrap_or_default() {
+                let start = usize::try_from(position - segment.start).unwrap_or(usize::MAX);
+                let run_bytes = segment.bytes.get(start..run.end).unwrap_or_default();
+                if run.source == except {
+                    position += run_bytes.len() as u64;
+                    continue;
+                }
+                let room = bytes_max.saturating_sub(out.len());
+                let piece = whole_records(run_bytes, room, out.is_empty());
+                out.extend_from_slice(piece);
+                position += piece.len() as u64;
+                if piece.len() < run_bytes.len() {
+                    return Ok(LogPosition(position));
+                }
+            }
+        }
+        Ok(LogPosition(position))
+    }
+}
+
+/// As many of the first records as fit into `room` bytes, at least one if `at_least_one`.
+fn whole_records(records: &[u8], room: usize, at_least_one: bool) -> &[u8] {
+    if records.len() <= room {
+        return records;
+    }
+    let mut end = 0;
+    while let Some(Ok(record)) = records.get(end..).map(crate::wire::record::Record::locate) {
+        let next = end + record.bytes().len();
+        if next > room && !(at_least_one && end == 0) {
+            break;
+        }
+        end = next;
+    }
+    records.get(..end).unwrap_or_default()
+}

@@ -1,0 +1,320 @@
+//! The node: all that one server knows, in 256 shards, and the log of what was news to it.
+//!
+//! It is called from many threads at once and waits for nothing but its own short locks. It knows no front-end, no
+//! socket and no link; whoever calls [`Node::apply`] or [`Node::merge`] wakes the links when something was fresh.
+
+mod catch_up;
+mod clocks;
+mod placement;
+mod room;
+mod shard;
+
+use std::{collections::HashMap, hash::BuildHasherDefault, time::Duration};
+
+use parking_lot::Mutex;
+use siphasher::sip::SipHasher13;
+
+use crate::{
+    command::{Command, Iamat},
+    limits,
+    log::{Log, LogPosition, Overtaken, Source},
+    report::{Sighting, order_time},
+    secret::HerdKey,
+    server::{Name, Names, ServerIndex},
+    time::Timestamp,
+    wire::record::{self, Receipt, Record, RecordError},
+};
+
+use clocks::Clocks;
+use placement::{Place, Placement};
+use room::Room;
+use shard::{Rules, Shard};
+
+/// What makes a node the one it is.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// Its server's name.
+    pub name: Name,
+    /// A random number that no other life of this server has had.
+    pub incarnation: u64,
+    /// Another random number, which nobody else learns.
+    pub private_seed: u64,
+    /// What the herd shares.
+    pub herd_key: HerdKey,
+    /// How far ahead of the herd's time a client's time may count.
+    pub future_tolerance: Duration,
+    /// How long a report lives after it was received.
+    pub ttl: Duration,
+    /// Most clients in the table.
+    pub clients_max: usize,
+    /// Most bytes in the log.
+    pub log_bytes_max: usize,
+}
+
+impl NodeSettings {
+    /// Settings with every limit at its default.
+    #[must_use]
+    pub const fn new(name: Name, incarnation: u64, private_seed: u64, herd_key: HerdKey) -> Self {
+        Self {
+            name,
+            incarnation,
+            private_seed,
+            herd_key,
+            future_tolerance: limits::FUTURE_TOLERANCE,
+            ttl: limits::REPORT_TTL,
+            clients_max: limits::CLIENTS_MAX,
+            log_bytes_max: limits::LOG_BYTES_MAX,
+        }
+    }
+}
+
+/// The answer to one command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An IAMAT was taken, or was older than what is held; both get the same reply.
+    Taken {
+        /// Our clock less the client's.
+        skew_nanos: i64,
+    },
+    /// A WHATSAT's client is known.
+    Found(Box<Sighting>),
+    /// A WHATSAT's client is not known.
+    Unknown,
+    /// Not a command.
+    Invalid,
+}
+
+/// What a batch changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// The records that were news, as appended to the log: if there are any, links have something to send.
+    pub fresh: Vec<u8>,
+    /// Clients that had to go because the table is full.
+    pub evicted: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Node {
+    settings: NodeSettings,
+    own: ServerIndex,
+    names: Names,
+    placement: Placement,
+    shards: Box<[Mutex<Shard>]>,
+    log: Mutex<Log>,
+    clocks: Clocks,
+    sources: Mutex<Sources>,
+    room: Room,
+}
+
+/// The latest incarnation of each neighbour, and the number of its reports in the log.
+#[derive(Debug, Default)]
+struct Sources {
+    latest: HashMap<Name, (u64, Source), BuildHasherDefault<SipHasher13>>,
+    given: u32,
+}
+
+impl Node {
+    /// An empty node.
+    #[must_use]
+    pub fn new(settings: NodeSettings) -> Self {
+        let names = Names::default();
+        // The first of 4,096 names always gets its number, which is 0.
+        let own = names.intern(&settings.name).unwrap_or(ServerIndex::from_bits(0));
+        Self {
+            own,
+            names,
+            placement: Placement::new(settings.herd_key.placement(), settings.private_seed),
+            shards: (0..limits::SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
+            log: Mutex::new(Log::new(settings.log_bytes_max)),
+            clocks: Clocks::default(),
+            sources: Mutex::default(),
+            room: Room::default(),
+            settings,
+        }
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub const fn settings(&self) -> &NodeSettings {
+        &self.settings
+    }
+
+    /// The names behind the server numbers in its records.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Applies the commands of a client in order, at our time `clock`, and appends an answer for each.
+    pub fn apply(&self, commands: &[Command<'_>], clock: Timestamp, answers: &mut Vec<Answer>) -> Effects {
+        let first = answers.len();
+        answers.resize(first + commands.len(), Answer::Invalid);
+        let order = in_shard_order(commands.iter().enumerate().filter_map(|(i, command)| {
+            let client = match command {
+                Command::Iamat(iamat) => iamat.client,
+                Command::Whatsat(whatsat) => whatsat.client,
+                Command::Invalid => return None,
+            };
+            Some((self.placement.of(client.as_bytes()), i))
+        }));
+        let herd_time = self.clocks.herd_time(clock);
+        let rules = Rules { servers: self.names.read(), placement: &self.placement };
+        let mut fresh = Vec::new();
+        for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
+            let Some(mut shard) = group.first().and_then(|(place, _)| self.shard(place.shard)) else {
+                continue;
+            };
+            let before = shard.size();
+            for &(place, i) in group {
+                let answer = match commands.get(i) {
+                    Some(Command::Iamat(iamat)) => {
+                        let start = fresh.len();
+                        self.encode(iamat, clock, herd_time, &mut fresh);
+                        if !offer(&mut shard, place, fresh.get(start..), &rules) {
+                            fresh.truncate(start);
+                        }
+                        Answer::Taken { skew_nanos: clock.nanos_since(iamat.time.at()) }
+                    }
+                    Some(Command::Whatsat(whatsat)) => {
+                        self.sighting(&shard, place, whatsat.client.as_bytes(), herd_time, &rules)
+                    }
+                    Some(Command::Invalid) | None => Answer::Invalid,
+                };
+                if let Some(slot) = answers.get_mut(first + i) {
+                    *slot = answer;
+                }
+            }
+            self.room.resized(before, shard.size());
+        }
+        drop(rules);
+        self.conclude(Source::CLIENTS, fresh)
+    }
+
+    /// Merges records that a neighbour sent, whose server numbers were translated to ours.
+    ///
+    /// # Errors
+    /// The bytes are not whole, well-formed records; those before the fault are merged all the same.
+    pub fn merge(&self, source: Source, records: &[u8], clock: Timestamp) -> Result<Effects, RecordError> {
+        let (decoded, fault) = decode_all(records);
+        let order = in_shard_order(
+            decoded.iter().enumerate().map(|(i, record)| (self.placement.of(record.client()), i)),
+        );
+        let expired = self.expired(self.clocks.herd_time(clock));
+        let rules = Rules { servers: self.names.read(), placement: &self.placement };
+        let mut fresh = Vec::new();
+        for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
+            let Some(mut shard) = group.first().and_then(|(place, _)| self.shard(place.shard)) else {
+                continue;
+            };
+            let before = shard.size();
+            for &(place, i) in group {
+                let Some(record) = decoded.get(i).filter(|r| r.received_at() >= expired) else { continue };
+                if shard.offer(place, record, &rules) {
+                    fresh.extend_from_slice(record.bytes());
+                }
+            }
+            self.room.resized(before, shard.size());
+        }
+        drop(rules);
+        let effects = self.conclude(source, fresh);
+        fault.map_or(Ok(effects), Err)
+    }
+
+    /// Where the log ends.
+    #[must_use]
+    pub fn log_end(&self) -> LogPosition {
+        self.log.lock().end()
+    }
+
+    /// Appends to `out`, which is empty, up to about `bytes_max` bytes of whole records that follow `from` in the log and did
+    /// not come from `except`; says where to go on.
+    ///
+    /// # Errors
+    /// The log no longer holds what follows `from`.
+    pub fn read_log(
+        &self,
+        from: LogPosition,
+        except: Source,
+        bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<LogPosition, Overtaken> {
+        self.log.lock().read(from, except, bytes_max, out)
+    }
+
+    /// The source that stands for this life of a neighbour.
+    pub(crate) fn source_of(&self, neighbour: &Name, incarnation: u64) -> Source {
+        let mut sources = self.sources.lock();
+        if let Some((known, source)) = sources.latest.get(neighbour)
+            && *known == incarnation
+        {
+            return *source;
+        }
+        sources.given += 1;
+        let source = Source(sources.given);
+        sources.latest.insert(neighbour.clone(), (incarnation, source));
+        source
+    }
+
+    fn shard(&self, index: u8) -> Option<parking_lot::MutexGuard<'_, Shard>> {
+        self.shards.get(usize::from(index)).map(Mutex::lock)
+    }
+
+    fn encode(&self, iamat: &Iamat<'_>, clock: Timestamp, herd_time: Timestamp, out: &mut Vec<u8>) {
+        let order_time = order_time(iamat.time.at(), herd_time, self.settings.future_tolerance);
+        record::encode(out, iamat, Receipt { server: self.own, received_at: clock, order_time });
+    }
+
+    fn sighting(
+        &self,
+        shard: &Shard,
+        place: Place,
+        client: &[u8],
+        herd_time: Timestamp,
+        rules: &Rules<'_>,
+    ) -> Answer {
+        let expired = self.expired(herd_time);
+        let found = shard.find(place, client).filter(|record| record.received_at() >= expired);
+        let found = found.and_then(|record| Some((record, rules.servers.name(record.server())?)));
+        found.map_or(Answer::Unknown, |(record, server)| {
+            Answer::Found(Box::new(Sighting::of(&record, server.clone())))
+        })
+    }
+
+    /// Logs what a batch brought, outside of the shards' locks. Two batches may reach the log in another order than
+    /// the table: merging makes that harmless.
+    fn conclude(&self, source: Source, fresh: Vec<u8>) -> Effects {
+        if fresh.is_empty() {
+            return Effects::default();
+        }
+        self.log.lock().append(source, &fresh);
+        Effects { fresh, evicted: self.make_room() }
+    }
+}
+
+fn offer(shard: &mut Shard, place: Place, bytes: Option<&[u8]>, rules: &Rules<'_>) -> bool {
+    bytes.and_then(|b| Record::locate(b).ok()).is_some_and(|record| shard.offer(place, &record, rules))
+}
+
+/// Sorts by shard so that each lock is taken once; within a shard the order sent stays.
+fn in_shard_order(places: impl Iterator<Item = (Place, usize)>) -> Vec<(Place, usize)> {
+    let mut order: Vec<_> = places.collect();
+    if order.len() > 1 {
+        order.sort_by_key(|(place, _)| place.shard);
+    }
+    order
+}
+
+fn decode_all(mut bytes: &[u8]) -> (Vec<Record<'_>>, Option<RecordError>) {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        match Record::decode(bytes) {
+            Ok(record) => {
+                bytes = bytes.get(record.bytes().len()..).unwrap_or_default();
+                records.push(record);
+            }
+            Err(fault) => return (records, Some(fault)),
+        }
+    }
+    (records, None)
+}

@@ -1,0 +1,94 @@
+//! The bounds of the table: reports that expire, and the longest-silent clients that go when it is full.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::{limits, time::Timestamp};
+
+use super::{
+    Node,
+    shard::{Rules, Size},
+};
+
+/// Shards swept at once: all of them in 16 calls.
+const SWEEP_SHARDS: usize = limits::SHARDS / 16;
+
+/// Bytes of records that even a table of few clients may hold.
+const RECORD_BYTES_MIN: usize = 1024 * 1024;
+
+/// How much all shards hold.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    clients: AtomicUsize,
+    bytes: AtomicUsize,
+    /// Held by the one that makes room.
+    evicting: Mutex<()>,
+    /// The shard to be swept next.
+    sweeping: AtomicUsize,
+}
+
+impl Room {
+    /// Takes note of a shard that grew or shrank.
+    pub(super) fn resized(&self, before: Size, after: Size) {
+        // Differences wrap, and so does adding them.
+        self.clients.fetch_add(after.clients.wrapping_sub(before.clients), Ordering::Relaxed);
+        self.bytes.fetch_add(after.bytes.wrapping_sub(before.bytes), Ordering::Relaxed);
+    }
+}
+
+impl Node {
+    /// Clients in the table.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.room.clients.load(Ordering::Relaxed)
+    }
+
+    /// Drops expired reports in a sixteenth of the shards; to be called about once a second.
+    pub fn sweep(&self, clock: Timestamp) {
+        let expired = self.expired(self.clocks.herd_time(clock));
+        let start = self.room.sweeping.fetch_add(SWEEP_SHARDS, Ordering::Relaxed) % limits::SHARDS;
+        self.drop_before(expired, start..start + SWEEP_SHARDS);
+    }
+
+    /// Reports received before this have expired.
+    pub(super) fn expired(&self, herd_time: Timestamp) -> Timestamp {
+        let ttl = u64::try_from(self.settings.ttl.as_nanos()).unwrap_or(u64::MAX);
+        Timestamp::from_nanos(herd_time.as_nanos().saturating_sub(ttl))
+    }
+
+    /// Drops the longest-silent clients if there are too many, and a few more than needed: the scan of the table is
+    /// paid by 1/256 of `clients_max` new clients. Says how many went.
+    pub(super) fn make_room(&self) -> usize {
+        let clients_max = self.settings.clients_max;
+        let bytes_max = clients_max.saturating_mul(limits::RECORD_BYTES_MEAN_MAX).max(RECORD_BYTES_MIN);
+        let (clients, bytes) = (self.clients(), self.room.bytes.load(Ordering::Relaxed));
+        if clients <= clients_max && bytes <= bytes_max {
+            return 0;
+        }
+        // Whoever finds it being done goes on: the bound is overshot by what arrives meanwhile.
+        let Some(_guard) = self.room.evicting.try_lock() else { return 0 };
+        let mut received: Vec<Timestamp> = Vec::with_capacity(clients);
+        for shard in &self.shards {
+            received.extend(shard.lock().records().map(|record| record.received_at()));
+        }
+        let surplus_clients = received.len().saturating_sub(clients_max);
+        let surplus_bytes = bytes.saturating_sub(bytes_max);
+        let surplus = surplus_clients.max(surplus_bytes.saturating_mul(received.len()) / bytes.max(1));
+        let Some(last) = received.len().checked_sub(1) else { return 0 };
+        let (_, limit, _) = received.select_nth_unstable((surplus + clients_max / 256).min(last));
+        let before = self.clients();
+        self.drop_before(*limit, 0..limits::SHARDS);
+        before.saturating_sub(self.clients())
+    }
+
+    fn drop_before(&self, limit: Timestamp, shards: std::ops::Range<usize>) {
+        let rules = Rules { servers: self.names.read(), placement: &self.placement };
+        for shard in self.shards.get(shards).unwrap_or_default() {
+            let mut shard = shard.lock();
+            let before = shard.size();
+            shard.drop_before(limit, &rules);
+            self.room.resized(before, shard.size());
+        }
+    }
+}

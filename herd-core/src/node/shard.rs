@@ -1,0 +1,112 @@
+//! One shard: its table and digest, kept in step, and the one place where a report replaces another.
+
+use std::cmp::Ordering;
+
+use crate::{
+    digest::{Digest, LeafSet},
+    report::{fingerprint, precedence},
+    server::KnownServers,
+    table::Table,
+    time::Timestamp,
+    wire::record::Record,
+};
+
+use super::placement::{Place, Placement};
+
+/// What a shard needs to know to judge reports.
+#[derive(Debug)]
+pub(super) struct Rules<'a> {
+    pub(super) servers: KnownServers<'a>,
+    pub(super) placement: &'a Placement,
+}
+
+/// How much a shard holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) clients: usize,
+    pub(super) bytes: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shard {
+    table: Table,
+    digest: Digest,
+    /// No report in the table was received before this.
+    oldest: Timestamp,
+}
+
+impl Shard {
+    pub(super) fn new() -> Self {
+        Self { table: Table::default(), digest: Digest::new(), oldest: Timestamp::MAX }
+    }
+
+    /// Merges a report: says whether it won against the one that is held, if any, and so is held from here on.
+    pub(super) fn offer(&mut self, place: Place, record: &Record<'_>, rules: &Rules<'_>) -> bool {
+        let seed = rules.placement.fingerprint_seed();
+        let rehash = |client: &[u8]| rules.placement.of(client).slot;
+        let held_at = self.table.find(place.slot, record.client());
+        match held_at.and_then(|at| Some((at, self.table.get(at)?))) {
+            Some((_, held)) if precedence(record, &held, &rules.servers) != Ordering::Greater => {
+                return false;
+            }
+            Some((at, held)) => {
+                self.digest.toggle(place.leaf, fingerprint(&held, &rules.servers, seed));
+                self.table.replace(at, record.bytes(), place.slot, rehash);
+            }
+            None => self.table.insert(place.slot, record.bytes(), rehash),
+        }
+        self.digest.toggle(place.leaf, fingerprint(record, &rules.servers, seed));
+        self.oldest = self.oldest.min(record.received_at());
+        true
+    }
+
+    pub(super) fn find(&self, place: Place, client: &[u8]) -> Option<Record<'_>> {
+        self.table.get(self.table.find(place.slot, client)?)
+    }
+
+    pub(super) const fn size(&self) -> Size {
+        Size { clients: self.table.clients(), bytes: self.table.bytes() }
+    }
+
+    pub(super) const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.table.records()
+    }
+
+    /// The records in `leaves`.
+    pub(super) fn records_in(
+        &self,
+        leaves: LeafSet,
+        placement: &Placement,
+    ) -> impl Iterator<Item = Record<'_>> {
+        self.records().filter(move |record| leaves.contains(placement.of(record.client()).leaf))
+    }
+
+    /// Drops every report received before `limit`.
+    pub(super) fn drop_before(&mut self, limit: Timestamp, rules: &Rules<'_>) {
+        if self.oldest >= limit {
+            return;
+        }
+        let seed = rules.placement.fingerprint_seed();
+        let mut oldest = Timestamp::MAX;
+        let mut some_go = false;
+        for record in self.table.records() {
+            if record.received_at() < limit {
+                let leaf = rules.placement.of(record.client()).leaf;
+                self.digest.toggle(leaf, fingerprint(&record, &rules.servers, seed));
+                some_go = true;
+            } else {
+                oldest = oldest.min(record.received_at());
+            }
+        }
+        if some_go {
+            let rehash = |client: &[u8]| rules.placement.of(client).slot;
+            self.table.retain(|record| record.received_at() >= limit, rehash);
+        }
+        self.oldest = oldest;
+    }
+}

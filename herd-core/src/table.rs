@@ -1,0 +1,203 @@
+//! The most recent report of each client of one shard: an arena of records and an open-addressing index into it.
+//!
+//! Not a cache and not a judge: which report wins is decided by the caller. A record is replaced in place when the
+//! new one is as long, which it is unless a client changes the form of its texts; else it is appended and the old
+//! one marked dead, and the shard is rebuilt when a quarter is dead. The one thing to know: records in the arena carry
+//! one more flag, [`DEAD`], that exists nowhere else.
+
+use crate::wire::record::Record;
+
+/// Set in the flags of a record that was replaced by a longer or shorter one.
+const DEAD: u8 = 0x80;
+
+/// Slots of the index of the first client: 256 shards of these are 16 KiB.
+const SLOTS_MIN: usize = 8;
+
+/// Dead bytes that are not worth a rebuild.
+const DEAD_BYTES_MIN: usize = 4096;
+
+/// Where in the arena a record starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Offset(u32);
+
+/// A client's place in the index: any hash that attackers cannot foresee.
+pub(crate) type SlotHash = u64;
+
+/// The records of one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    /// Upper half: upper half of the slot hash. Lower half: offset plus one, 0 for an empty slot.
+    index: Vec<u64>,
+    arena: Vec<u8>,
+    clients: usize,
+    dead_bytes: usize,
+}
+
+impl Table {
+    /// Clients in the table.
+    pub(crate) const fn clients(&self) -> usize {
+        self.clients
+    }
+
+    /// Bytes of records, dead ones too.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Where the record of `client` is.
+    pub(crate) fn find(&self, hash: SlotHash, client: &[u8]) -> Option<Offset> {
+        if self.index.is_empty() {
+            return None;
+        }
+        let mask = self.index.len() - 1;
+        let mut slot = home(hash, mask);
+        loop {
+            let entry = self.index.get(slot).copied().unwrap_or_default();
+            if entry == 0 {
+                return None;
+            }
+            let offset = Offset(low(entry) - 1);
+            if entry >> 32 == hash >> 32 && self.get(offset).is_some_and(|r| r.client() == client) {
+                return Some(offset);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// The record at an offset that [`Table::find`] gave, as long as nothing was put in between.
+    pub(crate) fn get(&self, offset: Offset) -> Option<Record<'_>> {
+        Record::locate(self.arena.get(offset.0 as usize..)?).ok()
+    }
+
+    /// Puts `record` in the place of the one at `offset`, which is of the same client.
+    pub(crate) fn replace(
+        &mut self,
+        offset: Offset,
+        record: &[u8],
+        hash: SlotHash,
+        rehash: impl Fn(&[u8]) -> SlotHash,
+    ) {
+        let Some(old_bytes) = self.get(offset).map(|old| old.bytes().len()) else { return };
+        let start = offset.0 as usize;
+        if old_bytes == record.len() {
+            if let Some(place) = self.arena.get_mut(start..start + old_bytes) {
+                place.copy_from_slice(record);
+            }
+            return;
+        }
+        let Some(new) = self.append(record) else { return };
+        if let Some(entry) = self.entry_of(hash, offset) {
+            *entry = join(hash, new);
+        }
+        if let Some(flags) = self.arena.get_mut(start) {
+            *flags |= DEAD;
+        }
+        self.dead_bytes += old_bytes;
+        if self.dead_bytes > DEAD_BYTES_MIN.max(self.arena.len() / 4) {
+            self.retain(|_| true, rehash);
+        }
+    }
+
+    /// Puts in the first record of a client. A shard whose arena is full (4 GiB) takes no more.
+    pub(crate) fn insert(&mut self, hash: SlotHash, record: &[u8], rehash: impl Fn(&[u8]) -> SlotHash) {
+        if (self.clients + 1) * 4 > self.index.len() * 3 {
+            self.reindex((self.index.len() * 2).max(SLOTS_MIN), rehash);
+        }
+        let Some(offset) = self.append(record) else { return };
+        link(&mut self.index, hash, offset);
+        self.clients += 1;
+    }
+
+    /// All records, in no order that means anything.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.offsets().filter_map(|offset| self.get(offset))
+    }
+
+    /// Drops the records that `keep` does not want, and the dead ones.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Record<'_>) -> bool, rehash: impl Fn(&[u8]) -> SlotHash) {
+        let mut arena = Vec::with_capacity(self.arena.len() - self.dead_bytes);
+        let mut clients = 0;
+        for record in self.records().filter(keep) {
+            arena.extend_from_slice(record.bytes());
+            clients += 1;
+        }
+        self.arena = arena;
+        self.clients = clients;
+        self.dead_bytes = 0;
+        self.reindex((clients * 2).next_power_of_two().max(SLOTS_MIN), rehash);
+    }
+
+    fn reindex(&mut self, slots: usize, rehash: impl Fn(&[u8]) -> SlotHash) {
+        let mut index = vec![0; slots];
+        for offset in self.offsets() {
+            if let Some(record) = self.get(offset) {
+                link(&mut index, rehash(record.client()), offset);
+            }
+        }
+        self.index = index;
+    }
+
+    /// The offsets of the records that are not dead.
+    fn offsets(&self) -> impl Iterator<Item = Offset> {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            while let Some(offset) = u32::try_from(next).ok().map(Offset) {
+                let record = self.get(offset)?;
+                next += record.bytes().len();
+                if self.arena.get(offset.0 as usize).is_some_and(|flags| flags & DEAD == 0) {
+                    return Some(offset);
+                }
+            }
+            None
+        })
+    }
+
+    fn append(&mut self, record: &[u8]) -> Option<Offset> {
+        // One more than the offset must fit into half an index entry.
+        let offset = u32::try_from(self.arena.len()).ok().filter(|&o| o < u32::MAX).map(Offset)?;
+        if self.arena.capacity() - self.arena.len() < record.len() {
+            // Growing by an eighth wastes less memory than doubling; 256 small arenas make the copies short.
+            self.arena.reserve_exact((self.arena.len() / 8).max(record.len()).max(256));
+        }
+        self.arena.extend_from_slice(record);
+        Some(offset)
+    }
+
+    fn entry_of(&mut self, hash: SlotHash, offset: Offset) -> Option<&mut u64> {
+        let wanted = join(hash, offset);
+        let mask = self.index.len() - 1;
+        let mut slot = home(hash, mask);
+        while *self.index.get(slot)? != wanted {
+            if *self.index.get(slot)? == 0 {
+                return None;
+            }
+            slot = (slot + 1) & mask;
+        }
+        self.index.get_mut(slot)
+    }
+}
+
+fn link(index: &mut [u64], hash: SlotHash, offset: Offset) {
+    let mask = index.len() - 1;
+    let mut slot = home(hash, mask);
+    while index.get(slot).is_some_and(|&entry| entry != 0) {
+        slot = (slot + 1) & mask;
+    }
+    if let Some(entry) = index.get_mut(slot) {
+        *entry = join(hash, offset);
+    }
+}
+
+/// The slot where the search for a hash begins: from its lower half, since entries keep the upper one.
+fn home(hash: SlotHash, mask: usize) -> usize {
+    low(hash) as usize & mask
+}
+
+fn join(hash: SlotHash, offset: Offset) -> u64 {
+    hash >> 32 << 32 | u64::from(offset.0 + 1)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is asked for")]
+const fn low(entry: u64) -> u32 {
+    entry as u32
+}
