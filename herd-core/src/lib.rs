@@ -17,4 +17,4 @@ pub mod digest;
 mod table;
 pub mod log;
 pub mod node;
-// pub mod link;
+pub mod link;

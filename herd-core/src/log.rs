@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use crate::wire::record;
+
 /// Bytes of a segment: dropping the oldest one forgets 1/256 of a log of the default size.
 const SEGMENT_BYTES: usize = 256 * 1024;
 
@@ -98,7 +100,7 @@ impl Log {
     }
 
     /// Appends to `out` up to about `bytes_max` bytes of what follows `from` and does not come from `except`, and
-    /// says where to go on. Records are never cut unless one alone is longer: runs are cut by the caller's `cut`.
+    /// says where to go on. Records are never cut, and one is always given if there is one.
     pub(crate) fn read(
         &self,
         from: LogPosition,
@@ -123,7 +125,7 @@ impl Log {
                     continue;
                 }
                 let room = bytes_max.saturating_sub(out.len());
-                let piece = whole_records(run_bytes, room, out.is_empty());
+                let piece = record::whole_records(run_bytes, room, out.is_empty());
                 out.extend_from_slice(piece);
                 position += piece.len() as u64;
                 if piece.len() < run_bytes.len() {
@@ -133,20 +135,4 @@ impl Log {
         }
         Ok(LogPosition(position))
     }
-}
-
-/// As many of the first records as fit into `room` bytes, at least one if `at_least_one`.
-fn whole_records(records: &[u8], room: usize, at_least_one: bool) -> &[u8] {
-    if records.len() <= room {
-        return records;
-    }
-    let mut end = 0;
-    while let Some(Ok(record)) = records.get(end..).map(crate::wire::record::Record::locate) {
-        let next = end + record.bytes().len();
-        if next > room && !(at_least_one && end == 0) {
-            break;
-        }
-        end = next;
-    }
-    records.get(..end).unwrap_or_default()
 }

@@ -25,6 +25,7 @@ use crate::{
     wire::record::{self, Receipt, Record, RecordError},
 };
 
+pub(crate) use catch_up::digest_of;
 use clocks::Clocks;
 use placement::{Place, Placement};
 use room::Room;

@@ -3,3 +3,6 @@
 pub mod lines;
 pub mod line;
 pub mod record;
+pub mod peer;
+pub mod comparison;
+mod fields;

@@ -262,6 +262,22 @@ impl<'a> Record<'a> {
     }
 }
 
+/// As many of the first records as fit into `bytes_max`, at least one if `at_least_one`.
+pub(crate) fn whole_records(records: &[u8], bytes_max: usize, at_least_one: bool) -> &[u8] {
+    if records.len() <= bytes_max {
+        return records;
+    }
+    let mut end = 0;
+    while let Some(Ok(record)) = records.get(end..).filter(|rest| !rest.is_empty()).map(Record::locate) {
+        let next = end + record.bytes().len();
+        if next > bytes_max && !(at_least_one && end == 0) {
+            break;
+        }
+        end = next;
+    }
+    records.get(..end).unwrap_or_default()
+}
+
 fn read_u16(bytes: &[u8], at: usize) -> Result<u16, RecordError> {
     let field = bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).ok_or(RecordError::Short)?;
     Ok(u16::from_le_bytes(field))

@@ -1,0 +1,273 @@
+//! How two neighbours make sure that both hold the same: one compares, both copy what differs.
+//!
+//! The dialler begins, at once on a new link and every few seconds after. Hashes go down three levels (table, shards,
+//! leaves); then each side sends what it has in the leaves that differ, most recently moved clients first. The one
+//! thing to know: everything is pulled piece by piece ([`CatchUp::next_piece`]), so a round never holds more than one
+//! shard's records, and live reports always go first.
+
+use std::{collections::BTreeMap, ops::Range, time::Duration};
+
+use crate::{
+    digest::LeafSet,
+    limits::{COMPARE_EVERY, LINK_PIECE_BYTES},
+    node::{Node, digest_of},
+    time::{Moment, Timestamp},
+    wire::{
+        comparison::Comparison,
+        peer::{self, Frame},
+        record,
+    },
+};
+
+/// The wait after a round that found a difference. Under load some reports are always under way, so rounds that keep
+/// finding differences double it up to [`COMPARE_EVERY`].
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+
+/// Ages that are copied one after the other, youngest first.
+const BANDS: [Duration; 4] =
+    [Duration::from_secs(10), Duration::from_secs(600), Duration::from_secs(36_000), Duration::MAX];
+
+/// The state of catching up on one link.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    is_dialler: bool,
+    /// Each side holds what the other held when the link came up, or when it last fell off the log.
+    is_synced: bool,
+    /// The link needs a round to be synced.
+    is_asked: bool,
+    /// When the dialler begins the next round; none while one is under way.
+    next_round: Option<Moment>,
+    retry: Duration,
+    /// Shards whose leaves are still to be sent, from the last on.
+    leaves_due: Vec<u8>,
+    /// The dialler has sent, or the acceptor has received, all leaves of this round.
+    all_leaves: bool,
+    /// The peer has sent all that differs (dialler only).
+    peer_copied: bool,
+    wanted: BTreeMap<u8, LeafSet>,
+    copying: Option<Copying>,
+}
+
+/// The records of some leaves on their way out.
+#[derive(Debug)]
+struct Copying {
+    began: Timestamp,
+    leaves: BTreeMap<u8, LeafSet>,
+    band: usize,
+    /// The shard to be read next.
+    shard: usize,
+    /// The records of the shard that was read last, and how many bytes of them are sent.
+    records: Vec<u8>,
+    sent: usize,
+}
+
+impl CatchUp {
+    pub(super) const fn new(is_dialler: bool) -> Self {
+        Self {
+            is_dialler,
+            is_synced: false,
+            is_asked: false,
+            next_round: None,
+            retry: RETRY_FIRST,
+            leaves_due: Vec::new(),
+            all_leaves: false,
+            peer_copied: false,
+            wanted: BTreeMap::new(),
+            copying: None,
+        }
+    }
+
+    pub(super) const fn is_synced(&self) -> bool {
+        self.is_synced
+    }
+
+    /// The peer's log goes on where we had come: the next round can wait, unless one is needed the other way.
+    pub(super) fn resumed(&mut self, now: Moment) {
+        if !self.is_asked {
+            self.same(now);
+        }
+    }
+
+    /// A round is needed: begins it at once, if that is ours to do.
+    pub(super) fn ask(&mut self, now: Moment) {
+        self.is_synced = false;
+        self.is_asked = true;
+        self.schedule(now, Duration::ZERO);
+    }
+
+    pub(super) const fn next_round(&self) -> Option<Moment> {
+        self.next_round
+    }
+
+    /// Begins a round if it is time.
+    pub(super) fn handle_time(&mut self, node: &Node, now: Moment, out: &mut Vec<u8>) {
+        if self.next_round.is_some_and(|due| due <= now) {
+            self.next_round = None;
+            self.all_leaves = false;
+            self.peer_copied = false;
+            say(out, Comparison::Digest(node.digest()));
+        }
+    }
+
+    /// Takes in what the peer says about its table. Appends short answers.
+    pub(super) fn handle(&mut self, node: &Node, step: &Comparison, now: Moment, out: &mut Vec<u8>) {
+        match step {
+            Comparison::Digest(digest) => self.answer_digest(node, *digest, out),
+            Comparison::Same => self.same(now),
+            Comparison::Shards(theirs) => self.compare_shards(node, theirs, now),
+            Comparison::Leaves { shard, hashes } => {
+                let leaves = LeafSet::differing(&node.leaf_digests(*shard), hashes);
+                if !leaves.is_empty() {
+                    self.want(*shard, leaves);
+                    say(out, Comparison::Differ { shard: *shard, leaves });
+                }
+            }
+            Comparison::LeavesEnd => self.all_leaves = true,
+            Comparison::Differ { shard, leaves } => self.want(*shard, *leaves),
+            Comparison::Copied if self.is_dialler => {
+                self.peer_copied = true;
+                self.conclude(now, out);
+            }
+            Comparison::Copied => self.synced(),
+            Comparison::Ask => self.ask(now),
+        }
+    }
+
+    /// Appends one piece of what is to be sent, if anything is.
+    pub(super) fn next_piece(&mut self, node: &Node, now: (Moment, Timestamp), out: &mut Vec<u8>) {
+        if let Some(shard) = self.leaves_due.pop() {
+            say(out, Comparison::Leaves { shard, hashes: node.leaf_digests(shard) });
+            if self.leaves_due.is_empty() {
+                self.all_leaves = true;
+                say(out, Comparison::LeavesEnd);
+            }
+            return;
+        }
+        if self.copying.is_none() && !self.wanted.is_empty() {
+            self.copying = Some(Copying::new(std::mem::take(&mut self.wanted), now.1));
+        }
+        if let Some(copying) = &mut self.copying
+            && !copying.next_piece(node, out)
+        {
+            self.copying = None;
+        }
+        if self.is_idle() && self.all_leaves {
+            if self.is_dialler {
+                self.conclude(now.0, out);
+            } else {
+                self.all_leaves = false;
+                say(out, Comparison::Copied);
+            }
+        }
+    }
+
+    /// Whether [`CatchUp::next_piece`] has something to append.
+    pub(super) fn has_piece(&self) -> bool {
+        !self.leaves_due.is_empty() || !self.is_idle() || (self.all_leaves && !self.is_dialler)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.copying.is_none() && self.wanted.is_empty()
+    }
+
+    fn answer_digest(&mut self, node: &Node, theirs: u64, out: &mut Vec<u8>) {
+        let shards = node.shard_digests();
+        self.all_leaves = false;
+        if digest_of(&shards) == theirs {
+            self.synced();
+            say(out, Comparison::Same);
+        } else {
+            say(out, Comparison::Shards(shards));
+        }
+    }
+
+    fn compare_shards(&mut self, node: &Node, theirs: &[u64], now: Moment) {
+        let ours = node.shard_digests();
+        let differing = (0..=u8::MAX).zip(ours.iter().zip(theirs)).filter(|(_, (a, b))| a != b);
+        self.leaves_due = differing.map(|(shard, _)| shard).collect();
+        if self.leaves_due.is_empty() {
+            // What differed was under way, and has arrived.
+            self.same(now);
+        }
+    }
+
+    fn want(&mut self, shard: u8, leaves: LeafSet) {
+        let wanted = self.wanted.entry(shard).or_default();
+        *wanted = wanted.union(leaves);
+    }
+
+    fn synced(&mut self) {
+        self.is_synced = true;
+        self.is_asked = false;
+    }
+
+    fn same(&mut self, now: Moment) {
+        self.synced();
+        self.retry = RETRY_FIRST;
+        self.schedule(now, COMPARE_EVERY);
+    }
+
+    /// Ends the dialler's round when both sides have sent all that differs.
+    fn conclude(&mut self, now: Moment, out: &mut Vec<u8>) {
+        if self.peer_copied && self.all_leaves && self.is_idle() {
+            self.peer_copied = false;
+            self.all_leaves = false;
+            self.synced();
+            say(out, Comparison::Copied);
+            self.schedule(now, self.retry);
+            self.retry = (self.retry * 2).min(COMPARE_EVERY);
+        }
+    }
+
+    fn schedule(&mut self, now: Moment, wait: Duration) {
+        if self.is_dialler {
+            self.next_round = Some(now.later(wait));
+        }
+    }
+}
+
+impl Copying {
+    const fn new(leaves: BTreeMap<u8, LeafSet>, began: Timestamp) -> Self {
+        Self { began, leaves, band: 0, shard: 0, records: Vec::new(), sent: 0 }
+    }
+
+    /// Appends the next records; false at the end.
+    fn next_piece(&mut self, node: &Node, out: &mut Vec<u8>) -> bool {
+        while self.sent == self.records.len() {
+            let Some(band) = self.received_in_band() else { return false };
+            self.records.clear();
+            self.sent = 0;
+            match u8::try_from(self.shard).ok().and_then(|next| self.leaves.range(next..).next()) {
+                Some((&shard, &leaves)) => {
+                    self.shard = usize::from(shard) + 1;
+                    node.export(shard, leaves, &band, &mut self.records);
+                }
+                None => {
+                    self.shard = 0;
+                    self.band += 1;
+                }
+            }
+        }
+        let unsent = self.records.get(self.sent..).unwrap_or_default();
+        let piece = record::whole_records(unsent, LINK_PIECE_BYTES, true);
+        peer::encode(out, &Frame::Copy(piece));
+        self.sent += piece.len();
+        true
+    }
+
+    /// The times of receipt that the band stands for.
+    fn received_in_band(&self) -> Option<Range<Timestamp>> {
+        let back = |age: Duration| {
+            let nanos = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+            Timestamp::from_nanos(self.began.as_nanos().saturating_sub(nanos))
+        };
+        let oldest = back(*BANDS.get(self.band)?);
+        // A clock may be ahead of ours: the first band has no upper end.
+        let end = self.band.checked_sub(1).and_then(|younger| BANDS.get(younger));
+        Some(oldest..end.map_or(Timestamp::MAX, |age| back(*age)))
+    }
+}
+
+fn say(out: &mut Vec<u8>, step: Comparison) {
+    peer::encode(out, &Frame::Compare(step));
+}

@@ -1,0 +1,159 @@
+//! How two servers come to trust a connection: hello and proof, each way, in one round trip and a half.
+//!
+//! Both sides send a hello with a fresh random number; each proves with the herd's key that it saw both hellos, and
+//! which side it is, so that a proof can be neither replayed nor reflected.
+
+use crate::{
+    secret::{HerdKey, PROOF_BYTES},
+    server::Name,
+    wire::peer::{self, Frame, Hello, NONCE_BYTES, Refusal},
+};
+
+use super::LinkError;
+
+/// Which end of a connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// We connected.
+    Dialler,
+    /// The peer connected.
+    Acceptor,
+}
+
+impl Side {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::Dialler => b"dialler",
+            Self::Acceptor => b"acceptor",
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Dialler => Self::Acceptor,
+            Self::Acceptor => Self::Dialler,
+        }
+    }
+}
+
+/// Who we are to a peer.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The herd's name.
+    pub herd: Name,
+    /// Our server's name.
+    pub server: Name,
+    /// The number of this life of it.
+    pub incarnation: u64,
+    /// The herd's key.
+    pub key: HerdKey,
+    /// The servers that we may link with.
+    pub neighbours: Vec<Name>,
+}
+
+/// Who the peer proved to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name.
+    pub server: Name,
+    /// The number of this life of it.
+    pub incarnation: u64,
+}
+
+/// A handshake under way.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    identity: Identity,
+    side: Side,
+    /// Whom we dialled, if we did.
+    expected: Option<Name>,
+    ours: Vec<u8>,
+    theirs: Option<(Peer, Vec<u8>)>,
+}
+
+impl Handshake {
+    /// Begins: appends our hello.
+    pub(super) fn begin(
+        identity: Identity,
+        side: Side,
+        expected: Option<Name>,
+        nonce: [u8; NONCE_BYTES],
+        out: &mut Vec<u8>,
+    ) -> Self {
+        let hello = Hello {
+            incarnation: identity.incarnation,
+            nonce,
+            herd: identity.herd.clone(),
+            server: identity.server.clone(),
+        };
+        let mut ours = Vec::new();
+        peer::encode(&mut ours, &Frame::Hello(hello));
+        out.extend_from_slice(&ours);
+        Self { identity, side, expected, ours, theirs: None }
+    }
+
+    /// Takes a frame in: the peer, once it has proved who it is. Appends what is to be said.
+    pub(super) fn handle(&mut self, frame: Frame<'_>, out: &mut Vec<u8>) -> Result<Option<Peer>, LinkError> {
+        match (frame, self.theirs.take()) {
+            (Frame::Hello(hello), None) => {
+                self.admit(&hello)?;
+                let mut theirs = Vec::new();
+                peer::encode(&mut theirs, &Frame::Hello(hello.clone()));
+                let proof = self.identity.key.prove(&self.transcript(self.side, &self.ours, &theirs));
+                peer::encode(out, &Frame::Proof(proof));
+                self.theirs = Some((Peer { server: hello.server, incarnation: hello.incarnation }, theirs));
+                Ok(None)
+            }
+            (Frame::Proof(proof), Some((peer, theirs))) => {
+                self.verify(&proof, &theirs)?;
+                Ok(Some(peer))
+            }
+            (Frame::Refused(refusal), _) => Err(LinkError::RefusedByPeer(refusal)),
+            _ => Err(LinkError::OutOfTurn),
+        }
+    }
+
+    fn admit(&self, hello: &Hello) -> Result<(), LinkError> {
+        if hello.herd != self.identity.herd {
+            return Err(LinkError::Refused(Refusal::Herd, hello.herd.clone()));
+        }
+        let is_expected = self.expected.as_ref().is_none_or(|expected| *expected == hello.server);
+        if is_expected && self.identity.neighbours.contains(&hello.server) {
+            Ok(())
+        } else {
+            Err(LinkError::Refused(Refusal::Stranger, hello.server.clone()))
+        }
+    }
+
+    fn verify(&self, proof: &[u8; PROOF_BYTES], theirs: &[u8]) -> Result<(), LinkError> {
+        let transcript = self.transcript(self.side.other(), theirs, &self.ours);
+        if self.identity.key.verify(&transcript, proof) {
+            Ok(())
+        } else {
+            Err(LinkError::Refused(Refusal::Proof, self.identity.herd.clone()))
+        }
+    }
+
+    /// What the one on `side` proves: which side it is, its own hello, and the other's.
+    fn transcript<'a>(&self, side: Side, its_own: &'a [u8], the_others: &'a [u8]) -> [&'a [u8]; 4] {
+        [b"link", side.label(), its_own, the_others]
+    }
+}
+
+/// Whether a new connection with a neighbour is to take the place of the one there is; `None` if neither is known to be
+/// better, which cannot be. Both ends decide alike, whichever connection they see first.
+///
+/// A new life of the neighbour wins; so does a connection from the same dialler, who would not dial if it still
+/// trusted the old one; of two that were dialled from both ends at once, that of the smaller name stays.
+#[must_use]
+pub fn supersedes(own: &Name, new: (&Peer, Side), current: (&Peer, Side)) -> bool {
+    let ((new_peer, new_side), (current_peer, current_side)) = (new, current);
+    if new_peer.incarnation != current_peer.incarnation || new_side == current_side {
+        return true;
+    }
+    let dialler = match new_side {
+        Side::Dialler => own,
+        Side::Acceptor => &new_peer.server,
+    };
+    *dialler == *own.min(&new_peer.server)
+}

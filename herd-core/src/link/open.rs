@@ -1,0 +1,249 @@
+//! A link that is up: live reports out of the log, heartbeats, and catching up, in that order of urgency.
+
+use std::time::Duration;
+
+use crate::{
+    limits::{HEARTBEAT_EVERY, LINK_PIECE_BYTES, NEIGHBOUR_SILENCE_MAX},
+    log::{LogPosition, Source},
+    node::Node,
+    server::{Name, ServerIndex},
+    time::{Moment, Now, Timestamp},
+    wire::{
+        comparison::Comparison,
+        peer::{self, Frame, Heartbeat},
+        record::{self, Record},
+    },
+};
+
+use super::{LinkError, LinkEvent, Peer, Progress, Side, catch_up::CatchUp};
+
+/// An established link.
+#[derive(Debug)]
+pub(super) struct Open {
+    peer: Peer,
+    source: Source,
+    /// The next position of our log that the peer gets; none before it said what it has.
+    cursor: Option<LogPosition>,
+    /// How many of our names the peer knows.
+    announced: usize,
+    /// Our numbers for the peer's numbers.
+    servers: Vec<ServerIndex>,
+    /// Up to where we have merged the peer's log.
+    merged: LogPosition,
+    /// Up to where the peer has merged ours.
+    peer_merged: LogPosition,
+    catch_up: CatchUp,
+    was_synced: bool,
+    heartbeat_due: Moment,
+    /// The clock in the peer's last heartbeat, and ours when it came.
+    peer_clock: Option<(Timestamp, Timestamp)>,
+}
+
+/// Where an open link leaves what is to be sent and said.
+pub(super) struct Voice<'a> {
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) events: &'a mut Vec<LinkEvent>,
+}
+
+impl Open {
+    pub(super) fn new(node: &Node, peer: Peer, side: Side, merged: LogPosition, now: Moment) -> Self {
+        Self {
+            source: node.source_of(&peer.server, peer.incarnation),
+            peer,
+            cursor: None,
+            announced: 0,
+            servers: Vec::new(),
+            merged,
+            peer_merged: LogPosition::default(),
+            catch_up: CatchUp::new(side == Side::Dialler),
+            was_synced: false,
+            heartbeat_due: now,
+            peer_clock: None,
+        }
+    }
+
+    pub(super) const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Whether both sides became synced since the last call.
+    pub(super) fn take_synced(&mut self) -> bool {
+        let was_synced = std::mem::replace(&mut self.was_synced, self.catch_up.is_synced());
+        self.was_synced && !was_synced
+    }
+
+    /// See [`super::Link::progress`].
+    pub(super) fn progress(&self) -> Option<Progress> {
+        let progress = Progress { incarnation: self.peer.incarnation, position: self.merged };
+        self.catch_up.is_synced().then_some(progress)
+    }
+
+    /// Bytes of our log that the peer has not merged.
+    pub(super) fn lag(&self, node: &Node) -> u64 {
+        node.log_end().as_bytes().saturating_sub(self.peer_merged.as_bytes())
+    }
+
+    /// When [`Open::handle_time`] has something to do.
+    pub(super) fn next_time(&self) -> Moment {
+        self.catch_up.next_round().map_or(self.heartbeat_due, |round| round.min(self.heartbeat_due))
+    }
+
+    /// Whether [`Open::next_bytes`] has something to append.
+    pub(super) fn has_bytes(&self, node: &Node) -> bool {
+        self.catch_up.has_piece() || self.cursor.is_some_and(|cursor| cursor < node.log_end())
+    }
+
+    pub(super) fn handle(
+        &mut self,
+        node: &Node,
+        frame: Frame<'_>,
+        now: Now,
+        voice: &mut Voice<'_>,
+    ) -> Result<(), LinkError> {
+        match frame {
+            Frame::Hello(_) | Frame::Proof(_) => return Err(LinkError::OutOfTurn),
+            Frame::Refused(refusal) => return Err(LinkError::RefusedByPeer(refusal)),
+            Frame::Resume { incarnation, position } => {
+                self.start(node, incarnation, position, now, voice.out);
+            }
+            Frame::Start { position, is_resumed } => {
+                self.merged = position;
+                if is_resumed {
+                    self.catch_up.resumed(now.moment);
+                } else {
+                    self.catch_up.ask(now.moment);
+                }
+            }
+            Frame::Names { first, names } => self.learn(node, first, &names)?,
+            Frame::Reports { next, records } => {
+                self.merge(node, records, now, false, voice)?;
+                self.merged = next;
+            }
+            Frame::Copy(records) => self.merge(node, records, now, true, voice)?,
+            Frame::Heartbeat(heartbeat) => self.observe(node, heartbeat, now.clock),
+            Frame::Compare(step) => self.catch_up.handle(node, &step, now.moment, voice.out),
+        }
+        Ok(())
+    }
+
+    /// Begins to send our log: where the peer wants, if it still holds that, else at its end and with a comparison.
+    fn start(&mut self, node: &Node, incarnation: u64, position: LogPosition, now: Now, out: &mut Vec<u8>) {
+        let is_ours = incarnation == node.settings().incarnation;
+        let is_resumed = is_ours && node.read_log(position, self.source, 0, &mut Vec::new()).is_ok();
+        let position = if is_resumed { position } else { node.log_end() };
+        self.cursor = Some(position);
+        peer::encode(out, &Frame::Start { position, is_resumed });
+        if !is_resumed {
+            self.ask(now.moment, out);
+        }
+    }
+
+    /// Has the tables compared soon, by whichever side does that.
+    fn ask(&mut self, now: Moment, out: &mut Vec<u8>) {
+        self.catch_up.ask(now);
+        peer::encode(out, &Frame::Compare(Comparison::Ask));
+    }
+
+    fn learn(&mut self, node: &Node, first: u16, names: &[Name]) -> Result<(), LinkError> {
+        if usize::from(first) != self.servers.len() {
+            return Err(LinkError::OutOfTurn);
+        }
+        for name in names {
+            self.servers.push(node.names().intern(name).ok_or(LinkError::UnknownServer)?);
+        }
+        Ok(())
+    }
+
+    fn merge(
+        &self,
+        node: &Node,
+        records: &[u8],
+        now: Now,
+        by_copy: bool,
+        voice: &mut Voice<'_>,
+    ) -> Result<(), LinkError> {
+        let translated = self.translate(records)?;
+        let effects = node.merge(self.source, &translated, now.clock)?;
+        if !effects.fresh.is_empty() {
+            let (records, evicted) = (effects.fresh, effects.evicted);
+            voice.events.push(LinkEvent::Fresh { records, evicted, by_copy });
+        }
+        Ok(())
+    }
+
+    /// The records with our server numbers for the peer's.
+    fn translate(&self, records: &[u8]) -> Result<Vec<u8>, LinkError> {
+        let mut translated = records.to_vec();
+        let mut rest = translated.as_mut_slice();
+        while !rest.is_empty() {
+            let found = Record::locate(rest)?;
+            let bytes = found.bytes().len();
+            let theirs = usize::from(found.server().to_bits());
+            let ours = *self.servers.get(theirs).ok_or(LinkError::UnknownServer)?;
+            record::set_server(rest, ours);
+            rest = rest.get_mut(bytes..).unwrap_or_default();
+        }
+        Ok(translated)
+    }
+
+    /// The peer's clock against ours: its time in the middle between our sending and our hearing of it.
+    fn observe(&mut self, node: &Node, heartbeat: Heartbeat, clock: Timestamp) {
+        let away = clock.nanos_since(heartbeat.echo).saturating_sub_unsigned(heartbeat.held_nanos);
+        let is_answer = heartbeat.echo != Timestamp::default() && away >= 0;
+        let one_way = if is_answer { away.min(nanos(NEIGHBOUR_SILENCE_MAX)) / 2 } else { 0 };
+        node.observe_clock(&self.peer.server, heartbeat.clock.nanos_since(clock) + one_way);
+        self.peer_clock = Some((heartbeat.clock, clock));
+        self.peer_merged = heartbeat.merged;
+    }
+
+    pub(super) fn handle_time(&mut self, node: &Node, now: Now, out: &mut Vec<u8>) {
+        if self.heartbeat_due <= now.moment {
+            self.heartbeat_due = now.moment.later(HEARTBEAT_EVERY);
+            let (echo, heard) = self.peer_clock.unwrap_or_else(|| (Timestamp::default(), now.clock));
+            let held_nanos = now.clock.nanos_since(heard).unsigned_abs();
+            let heartbeat = Heartbeat { clock: now.clock, echo, held_nanos, merged: self.merged };
+            peer::encode(out, &Frame::Heartbeat(heartbeat));
+        }
+        self.catch_up.handle_time(node, now.moment, out);
+    }
+
+    /// Live reports first, then one piece of catching up.
+    pub(super) fn next_bytes(&mut self, node: &Node, now: Now, out: &mut Vec<u8>) {
+        let Some(cursor) = self.cursor else { return };
+        let mut records = Vec::new();
+        match node.read_log(cursor, self.source, LINK_PIECE_BYTES, &mut records) {
+            Ok(next) => {
+                self.cursor = Some(next);
+                if !records.is_empty() {
+                    self.announce(node, out);
+                    peer::encode(out, &Frame::Reports { next, records: &records });
+                }
+            }
+            Err(overtaken) => {
+                self.cursor = Some(overtaken.end);
+                self.ask(now.moment, out);
+            }
+        }
+        if self.catch_up.has_piece() {
+            let mut piece = Vec::new();
+            self.catch_up.next_piece(node, (now.moment, now.clock), &mut piece);
+            self.announce(node, out);
+            out.append(&mut piece);
+        }
+    }
+
+    /// Names the servers that the peer does not know yet: records that were read before this refer to no others.
+    fn announce(&mut self, node: &Node, out: &mut Vec<u8>) {
+        let names = node.names().since(self.announced);
+        if let Ok(first) = u16::try_from(self.announced)
+            && !names.is_empty()
+        {
+            self.announced += names.len();
+            peer::encode(out, &Frame::Names { first, names });
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
