@@ -1,0 +1,4 @@
+//! Tests of the core through its public interface.
+
+mod transcript;
+mod line_protocol;
