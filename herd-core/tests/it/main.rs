@@ -2,3 +2,5 @@
 
 mod transcript;
 mod line_protocol;
+mod grammar;
+mod splitting;
