@@ -3,7 +3,7 @@
 
 use herd_core::{
     command::{ClientId, Command, QuestionLimits},
-    position::{Location, PackedLocation},
+    position::{Location, PackedLocation, Position},
     time::{ClientTime, PackedTime, Timestamp},
     wire::line,
 };
@@ -220,4 +220,16 @@ fn distances_are_those_of_the_mean_sphere() {
     check("+2.5+10.5", "-2.5-169.5", radius_m * std::f64::consts::PI);
     check("+0+179.5", "+0-179.5", radius_m.to_radians());
     check("+90-118", "+0+77", radius_m * std::f64::consts::FRAC_PI_2);
+}
+
+#[test]
+fn antipodes_are_half_way_around_however_their_angles_are_rounded() {
+    let half_way_m = herd_core::position::EARTH_RADIUS_M * std::f64::consts::PI;
+    for step in 0..90_000 {
+        let (latitude, longitude) = (f64::from(step) / 1000.0, f64::from(step % 1800) / 10.0);
+        let here = Position::new(latitude, longitude).unwrap();
+        let there = Position::new(-latitude, longitude - 180.0).unwrap();
+        let distance_m = here.distance_m(there);
+        assert!((distance_m - half_way_m).abs() < 1.0, "{here:?}: {distance_m}");
+    }
 }
