@@ -60,7 +60,7 @@ impl QuestionLimits {
         if self.radius_km_max.is_some_and(|max| radius.exceeds(max)) {
             return None;
         }
-        let bound = Decimal::parse(bound).filter(|bound| bound.fraction().is_empty())?.whole()?;
+        let bound = Decimal::parse(bound).filter(|bound| bound.fraction_digits() == 0)?.whole()?;
         let bound = u8::try_from(bound).ok().filter(|&bound| bound <= self.bound_max)?;
         let radius_km: f64 = str::from_utf8(radius_km).ok()?.parse().ok()?;
         // Without a limit 400 digits are a radius too; the largest double stands for it.
@@ -77,7 +77,12 @@ impl<'a> ClientId<'a> {
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let is_one_field = !bytes.is_empty() && !bytes.iter().copied().any(is_white_space);
-        (is_one_field && str::from_utf8(bytes).is_ok()).then_some(Self(bytes))
+        if is_one_field { Self::from_field(bytes) } else { None }
+    }
+
+    /// Checks a field of a line, which is neither empty nor has white space in it.
+    pub(crate) fn from_field(field: &'a [u8]) -> Option<Self> {
+        str::from_utf8(field).is_ok().then_some(Self(field))
     }
 
     /// The ID's bytes.

@@ -5,8 +5,8 @@
 /// A number as its digits: one or more before the point, and after it none (then there is no point) or more.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decimal<'a> {
-    integer: &'a [u8],
-    fraction: &'a [u8],
+    integer: Digits<'a>,
+    fraction: Digits<'a>,
 }
 
 impl<'a> Decimal<'a> {
@@ -18,50 +18,76 @@ impl<'a> Decimal<'a> {
 
     /// The longest number at the start of `text`, and what follows it.
     pub(crate) fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (integer, rest) = take_digits(text)?;
+        let (integer, rest) = Digits::take(text)?;
         let Some((b'.', rest)) = rest.split_first() else {
-            return Some((Self { integer, fraction: &[] }, rest));
+            return Some((Self { integer, fraction: Digits { text: &[], value: 0 } }, rest));
         };
-        let (fraction, rest) = take_digits(rest)?;
+        let (fraction, rest) = Digits::take(rest)?;
         Some((Self { integer, fraction }, rest))
     }
 
-    /// The digits before the point.
-    pub(crate) const fn integer(&self) -> &'a [u8] {
-        self.integer
+    /// How many digits stand before the point.
+    pub(crate) const fn integer_digits(&self) -> usize {
+        self.integer.text.len()
     }
 
-    /// The digits after the point.
-    pub(crate) const fn fraction(&self) -> &'a [u8] {
-        self.fraction
+    /// How many digits stand after the point.
+    pub(crate) const fn fraction_digits(&self) -> usize {
+        self.fraction.text.len()
     }
 
     /// The number without its fraction, unless that is 2^64 or more.
     pub(crate) fn whole(&self) -> Option<u64> {
-        self.integer.iter().try_fold(0_u64, |value, digit| {
+        if self.integer.text.len() <= SURE_DIGITS {
+            return Some(self.integer.value);
+        }
+        self.integer.text.iter().try_fold(0_u64, |value, digit| {
             value.checked_mul(10)?.checked_add(u64::from(digit.wrapping_sub(b'0')))
         })
     }
 
     /// The fraction in units of its `places`-th digit (at most 19); later digits take no part.
     pub(crate) fn fraction_units(&self, places: usize) -> u64 {
-        let used = self.fraction.get(..places).unwrap_or(self.fraction);
-        let value = used.iter().fold(0, |value, digit| value * 10 + u64::from(digit.wrapping_sub(b'0')));
-        value * power_of_ten(places - used.len())
+        match places.checked_sub(self.fraction.text.len()) {
+            Some(missing) => self.fraction.value * power_of_ten(missing),
+            None => Digits::take(&self.fraction.text[..places]).map_or(0, |(used, _)| used.value),
+        }
     }
 
     /// Whether the number is above `max`, every digit counted.
     pub(crate) fn exceeds(&self, max: u64) -> bool {
         self.whole().is_none_or(|whole| {
-            whole > max || (whole == max && self.fraction.iter().any(|&digit| digit != b'0'))
+            whole > max || (whole == max && self.fraction.text.iter().any(|&digit| digit != b'0'))
         })
     }
 }
 
-/// The digits at the start of `text`, at least one, and what follows them.
-fn take_digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    if end == 0 { None } else { text.split_at_checked(end) }
+/// So many digits are below 2^64 whatever they are.
+const SURE_DIGITS: usize = 19;
+
+/// A run of digits, and their value if they are no more than [`SURE_DIGITS`].
+#[derive(Clone, Copy, Debug)]
+struct Digits<'a> {
+    text: &'a [u8],
+    value: u64,
+}
+
+impl<'a> Digits<'a> {
+    /// The digits at the start of `text`, at least one, and what follows them.
+    fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let mut value = 0_u64;
+        let mut end = 0;
+        for byte in text {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            value = value.wrapping_mul(10).wrapping_add(digit.into());
+            end += 1;
+        }
+        let (text, rest) = text.split_at_checked(end).filter(|(text, _)| !text.is_empty())?;
+        Some((Self { text, value }, rest))
+    }
 }
 
 /// Ten to the `exponent`, for exponents up to 19.

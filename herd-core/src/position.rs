@@ -178,11 +178,11 @@ impl Coordinate {
             _ => return None,
         };
         let (decimal, rest) = Decimal::take(unsigned)?;
-        let integer_digits = u8::try_from(decimal.integer().len()).ok()?;
+        let integer_digits = u8::try_from(decimal.integer_digits()).ok()?;
         if integer_digits > range.integer_digits_max || decimal.exceeds(range.degrees_max) {
             return None;
         }
-        let used = decimal.fraction().len().min(FRACTION_DIGITS_USED);
+        let used = decimal.fraction_digits().min(FRACTION_DIGITS_USED);
         let magnitude = decimal.whole()? * power_of_ten(used) + decimal.fraction_units(used);
         Some((
             Self { is_negative, integer_digits, fraction_digits: u8::try_from(used).ok()?, magnitude },
@@ -255,7 +255,7 @@ impl Position {
         let scale = self.latitude.to_radians().cos() * other.latitude.to_radians().cos();
         let a =
             half_chord(self.latitude, other.latitude) + scale * half_chord(self.longitude, other.longitude);
-        // Rounding can carry antipodes past 1, where the arc sine is not a number.
+        // Rounding must not carry antipodes past 1, where the arc sine is not a number.
         2.0 * EARTH_RADIUS_M * a.min(1.0).sqrt().asin()
     }
 }

@@ -83,7 +83,7 @@ pub fn print_at(
 
 fn iamat<'a>(client: &'a [u8], location: &'a [u8], time: &'a [u8]) -> Option<Command<'a>> {
     Some(Command::Iamat(Iamat {
-        client: ClientId::new(client)?,
+        client: ClientId::from_field(client)?,
         location: Location::parse(location)?,
         time: ClientTime::parse(time)?,
     }))
@@ -95,7 +95,7 @@ fn whatsat<'a>(
     bound: &[u8],
     limits: &QuestionLimits,
 ) -> Option<Command<'a>> {
-    let client = ClientId::new(client)?;
+    let client = ClientId::from_field(client)?;
     Some(Command::Whatsat(Whatsat { client, question: limits.question(radius_km, bound)? }))
 }
 

@@ -170,3 +170,64 @@ impl<'a> Iterator for Lines<'a> {
 fn after(input: &[u8], lf: Option<usize>) -> &[u8] {
     lf.and_then(|lf| input.get(lf + 1..)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines<'a>(split: &'a Split<'_>) -> Vec<Line<'a>> {
+        split.lines().collect()
+    }
+
+    #[test]
+    fn lines_that_arrive_whole_are_never_copied() {
+        let mut splitter = LineSplitter::new(80);
+        let input = b"one\ntwo\n\nthree\n";
+        for line in splitter.split(input).lines() {
+            let Line::Whole(line) = line else { panic!("{line:?}") };
+            assert!(input.as_ptr_range().contains(&line.as_ptr()));
+        }
+        assert_eq!(splitter.tail.capacity(), 0);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_told_at_its_first_byte_too_many() {
+        let mut splitter = LineSplitter::new(4);
+        assert_eq!(lines(&splitter.split(b"12")), []);
+        assert_eq!(lines(&splitter.split(b"34")), []);
+        assert_eq!(lines(&splitter.split(b"5")), [Line::TooLong(b"1234")]);
+        assert_eq!(lines(&splitter.split(b"6789")), []);
+        assert_eq!(lines(&splitter.split(b"0\n1234\n")), [Line::Whole(b"1234")]);
+        assert_eq!(lines(&splitter.split(b"123456")), [Line::TooLong(b"1234")]);
+        assert_eq!(lines(&splitter.split(b"7\n")), []);
+    }
+
+    #[test]
+    fn an_endless_line_holds_no_more_than_its_bound_and_an_idle_stream_nothing() {
+        let mut splitter = LineSplitter::new(60_000);
+        for _ in 0..59 {
+            assert_eq!(lines(&splitter.split(&[b'x'; 1000])), []);
+        }
+        assert!(splitter.tail.capacity() <= 2 * 60_000);
+        for sent in 60..10_000 {
+            let split = splitter.split(&[b'x'; 1000]);
+            assert_eq!(split.lines().count(), usize::from(sent == 61));
+        }
+        assert_eq!(splitter.tail.capacity(), 0);
+
+        assert_eq!(splitter.split(b"\nusual").lines().count(), 0);
+        assert_eq!(lines(&splitter.split(b" line\n")), [Line::Whole(b"usual line")]);
+        assert!(splitter.tail.capacity() <= IDLE_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_finished_splitter_is_ready_for_another_stream() {
+        let mut splitter = LineSplitter::new(4);
+        assert_eq!(lines(&splitter.split(b"a\nb")), [Line::Whole(b"a")]);
+        assert_eq!(lines(&splitter.finish()), [Line::Whole(b"b")]);
+        assert_eq!(lines(&splitter.finish()), []);
+        assert_eq!(lines(&splitter.split(b"123456")), [Line::TooLong(b"1234")]);
+        assert_eq!(lines(&splitter.finish()), []);
+        assert_eq!(lines(&splitter.split(b"a\n")), [Line::Whole(b"a")]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Laws of the line splitter: how a stream is cut into reads makes no difference.
+
+use herd_core::wire::lines::{Line, LineSplitter};
+use proptest::{collection::vec, prelude::*};
+
+/// What was told of a line, and whether that is all of it.
+type Told = (Vec<u8>, bool);
+
+fn told(line: Line<'_>) -> Told {
+    match line {
+        Line::Whole(bytes) => (bytes.to_vec(), true),
+        Line::TooLong(head) => (head.to_vec(), false),
+    }
+}
+
+/// The lines of a stream that is at hand as a whole.
+fn reference(stream: &[u8], line_bytes_max: usize) -> Vec<Told> {
+    let mut lines: Vec<_> = stream.split(|&byte| byte == b'\n').collect();
+    if lines.last().is_some_and(|last| last.is_empty()) {
+        lines.pop();
+    }
+    let is_whole = |line: &[u8]| line.len() <= line_bytes_max;
+    lines.iter().map(|line| (line[..line.len().min(line_bytes_max)].to_vec(), is_whole(line))).collect()
+}
+
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    vec(prop_oneof![3 => Just(b'x'), 1 => Just(b'\n'), 1 => any::<u8>()], 0..200)
+}
+
+proptest! {
+    #[test]
+    fn any_reads_of_a_stream_give_its_lines(
+        stream in stream(),
+        line_bytes_max in 0_usize..20,
+        reads in vec(0_usize..30, 1..40),
+    ) {
+        let mut splitter = LineSplitter::new(line_bytes_max);
+        let mut lines = Vec::new();
+        let mut rest = stream.as_slice();
+        for &bytes in reads.iter().cycle().take(1000) {
+            let (read, after) = rest.split_at(bytes.min(rest.len()));
+            rest = after;
+            let split = splitter.split(read);
+            // All lines of a read at once, as a batch borrows them.
+            let batch: Vec<_> = split.lines().collect();
+            lines.extend(batch.into_iter().map(told));
+        }
+        if !rest.is_empty() {
+            lines.extend(splitter.split(rest).lines().map(told));
+        }
+        lines.extend(splitter.finish().lines().map(told));
+        prop_assert_eq!(lines, reference(&stream, line_bytes_max));
+    }
+}
