@@ -1,1 +1,3 @@
 //! How a herd *runs*: sockets, links, nearby places, configuration and the command line around `herd-core`.
+
+pub mod config;

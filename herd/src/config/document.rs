@@ -1,0 +1,255 @@
+//! From a text to a checked [`Config`]: first the shape (serde), then what serde cannot see.
+//!
+//! Checks name the key at fault by its path; where that stands in the text is looked up once, here.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use herd_core::{limits::SERVERS_MAX, server::Name};
+use serde::Deserialize;
+use toml::{
+    Spanned,
+    de::{DeTable, Deserializer, Error},
+};
+
+use super::{
+    Config, ConfigError, Limits, MessagesConfig, Nearby, PlacesConfig, Secret, Server, Traffic,
+    mistake::{Mistake, Outline, explain, line_of, suggest},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    name: String,
+    #[serde(default = "default_log_dir")]
+    log_dir: PathBuf,
+    #[serde(default)]
+    servers: BTreeMap<Spanned<String>, ServerSection>,
+    places: Option<PlacesConfig>,
+    messages: Option<MessagesConfig>,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    traffic: Traffic,
+    secret: Option<String>,
+    secret_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerSection {
+    #[serde(default)]
+    talks_with: Vec<String>,
+    peer: Option<String>,
+    #[serde(default)]
+    listen: ListenSection,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ListenSection {
+    line: Option<String>,
+}
+
+fn default_log_dir() -> PathBuf {
+    PathBuf::from("logs")
+}
+
+/// See [`Config::parse`].
+pub(super) fn parse(
+    text: &str,
+    origin: &str,
+    folder: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let at = |offset, message| ConfigError::Wrong {
+        origin: origin.to_owned(),
+        line: line_of(text, offset),
+        message,
+    };
+    let misread = |outline: &Outline, error: &Error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        at(offset, explain(error.message(), outline.path_at(offset)))
+    };
+    let table = DeTable::parse(text).map_err(|error| misread(&Outline::default(), &error))?;
+    let outline = Outline::new(table.get_ref());
+    let document =
+        Document::deserialize(Deserializer::from(table)).map_err(|error| misread(&outline, &error))?;
+    let checked = document.check(folder, environment);
+    checked.map_err(|mistake| at(outline.offset(&mistake.path), mistake.to_string()))
+}
+
+impl Document {
+    fn check(
+        mut self,
+        folder: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Mistake> {
+        let name = Name::new(&self.name).map_err(|error| Mistake::new(&["name"], error.to_string()))?;
+        let secret = self.secret(folder, environment)?;
+        let sections = std::mem::take(&mut self.servers);
+        let mut sections: Vec<(Spanned<String>, ServerSection)> = sections.into_iter().collect();
+        sections.sort_by_key(|(name, _)| name.span().start);
+        let servers = sections.iter().map(|(name, section)| section.server(name.get_ref()));
+        let config = Config {
+            name,
+            log_dir: folder.join(&self.log_dir),
+            servers: servers.collect::<Result<_, _>>()?,
+            edges: edges(&sections)?,
+            nearby: self.nearby(folder)?,
+            limits: self.limits,
+            traffic: self.traffic,
+            secret,
+        };
+        let within = |section: &str, (key, message): (&str, String)| Mistake::new(&[section, key], message);
+        let mistake = servers_mistake(&config)
+            .or_else(|| address_mistake(&config))
+            .or_else(|| config.limits.mistake().map(|mistake| within("limits", mistake)))
+            .or_else(|| config.traffic.mistake().map(|mistake| within("traffic", mistake)));
+        mistake.map_or(Ok(config), Err)
+    }
+
+    fn secret(
+        &self,
+        folder: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<Secret>, Mistake> {
+        match (&self.secret, &self.secret_file) {
+            (Some(_), Some(_)) => {
+                Err(Mistake::new(&["secret_file"], "expected either secret or secret_file, found both"))
+            }
+            (Some(text), None) => Secret::from_text(text, environment)
+                .map(Some)
+                .map_err(|error| Mistake::new(&["secret"], error.to_string())),
+            (None, Some(path)) => Secret::from_file(folder.join(path))
+                .map(Some)
+                .map_err(|error| Mistake::new(&["secret_file"], error.to_string())),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn nearby(&mut self, folder: &Path) -> Result<Nearby, Mistake> {
+        let resolve = |index: Option<PathBuf>| index.map(|path| folder.join(path));
+        match (self.places.take(), self.messages.take()) {
+            (Some(_), Some(_)) => {
+                Err(Mistake::new(&["messages"], "expected either [places] or [messages], found both"))
+            }
+            (None, Some(messages)) => {
+                Ok(Nearby::Messages(MessagesConfig { index: resolve(messages.index), ..messages }))
+            }
+            (places, None) => {
+                let places = places.unwrap_or_default();
+                Ok(Nearby::Places(PlacesConfig { index: resolve(places.index), ..places }))
+            }
+        }
+    }
+}
+
+impl ServerSection {
+    fn server(&self, name: &str) -> Result<Server, Mistake> {
+        let address = |text: &Option<String>, path: &[&str]| match text {
+            None => Ok(None),
+            Some(text) => text.parse::<SocketAddr>().map(Some).map_err(|_| {
+                let expected = "expected an address such as \"127.0.0.1:12000\" or \"[::1]:12000\"";
+                Mistake::new(path, format!("{expected}, found {text:?}"))
+            }),
+        };
+        Ok(Server {
+            name: Name::new(name).map_err(|error| Mistake::new(&["servers", name], error.to_string()))?,
+            peer: address(&self.peer, &["servers", name, "peer"])?,
+            line: address(&self.listen.line, &["servers", name, "listen", "line"])?,
+        })
+    }
+}
+
+/// The edges that either side names, as positions in the order of the file.
+fn edges(sections: &[(Spanned<String>, ServerSection)]) -> Result<Vec<(usize, usize)>, Mistake> {
+    let names: Vec<&str> = sections.iter().map(|(name, _)| name.get_ref().as_str()).collect();
+    let mut edges = BTreeSet::new();
+    for (here, (name, section)) in sections.iter().enumerate() {
+        let path = ["servers", name.get_ref(), "talks_with"];
+        for other in &section.talks_with {
+            match names.iter().position(|known| known == other) {
+                Some(there) if there == here => {
+                    return Err(Mistake::new(&path, "expected other servers, found the server itself"));
+                }
+                Some(there) => edges.insert((here.min(there), here.max(there))),
+                None => {
+                    let hint = suggest(other, &names);
+                    return Err(Mistake::new(&path, format!("there is no server {other:?}; {hint}")));
+                }
+            };
+        }
+    }
+    Ok(edges.into_iter().collect())
+}
+
+fn servers_mistake(config: &Config) -> Option<Mistake> {
+    let count = config.servers.len();
+    match count {
+        0 => Some(Mistake::new(&["servers"], "expected at least one [servers.NAME], found none")),
+        1..=SERVERS_MAX => None,
+        _ => {
+            Some(Mistake::new(&["servers"], format!("expected at most {SERVERS_MAX} servers, found {count}")))
+        }
+    }
+}
+
+/// What is wrong with the addresses, if anything; they may come from the command line too.
+pub(super) fn address_mistake(config: &Config) -> Option<Mistake> {
+    None.or_else(|| shared_address(config))
+        .or_else(|| unreachable_edge(config))
+        .or_else(|| exposed_peer(config))
+}
+
+/// Two listeners on one address of one machine.
+fn shared_address(config: &Config) -> Option<Mistake> {
+    let mut seen: Vec<(SocketAddr, String)> = Vec::new();
+    for server in &config.servers {
+        // Two machines may both listen on 0.0.0.0:12000; the peer address tells the machines apart.
+        let machine = |ip: IpAddr| server.peer.filter(|_| ip.is_unspecified()).map_or(ip, |peer| peer.ip());
+        let name = server.name.as_str();
+        let listeners = [
+            (server.peer, vec!["servers", name, "peer"]),
+            (server.line, vec!["servers", name, "listen", "line"]),
+        ];
+        for (address, path) in listeners {
+            let Some(address) = address.filter(|address| address.port() != 0) else { continue };
+            let key = SocketAddr::new(machine(address.ip()), address.port());
+            if let Some((_, owner)) = seen.iter().find(|(taken, _)| *taken == key) {
+                return Some(Mistake::new(&path, format!("{owner} has this address already: {address}")));
+            }
+            seen.push((key, path.join(".")));
+        }
+    }
+    None
+}
+
+/// An edge that neither side can dial, or a peer address that nobody can.
+fn unreachable_edge(config: &Config) -> Option<Mistake> {
+    for server in &config.servers {
+        if let Some(peer) = server.peer.filter(|peer| peer.ip().is_unspecified()) {
+            let message = format!("expected an address that the other servers can dial, found {peer}");
+            return Some(Mistake::new(&["servers", server.name.as_str(), "peer"], message));
+        }
+    }
+    let ends = |&(a, b): &(usize, usize)| Some((config.servers.get(a)?, config.servers.get(b)?));
+    let lonely = |(a, b): &(&Server, &Server)| a.peer.is_none() && b.peer.is_none();
+    let (a, b) = config.edges.iter().filter_map(ends).find(lonely)?;
+    let message = format!("expected a peer address here or for {}: one of the two has to be dialled", b.name);
+    Some(Mistake::new(&["servers", a.name.as_str(), "peer"], message))
+}
+
+/// Links beyond loopback need a secret.
+fn exposed_peer(config: &Config) -> Option<Mistake> {
+    if config.secret.is_some() {
+        return None;
+    }
+    let exposed = |server: &&Server| server.peer.is_some_and(|peer| !peer.ip().is_loopback());
+    let server = config.servers.iter().find(exposed)?;
+    let message = "expected secret or secret_file at the top of the file, since this address is not loopback, found neither";
+    Some(Mistake::new(&["servers", server.name.as_str(), "peer"], message))
+}

@@ -1,0 +1,51 @@
+//! A [`Config`] as text: a configuration file that says everything, defaults included, but no secret.
+
+use std::fmt;
+
+use super::{
+    Config, Nearby,
+    quantity::{Size, Span},
+};
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "name = {:?}", self.name.as_str())?;
+        writeln!(f, "log_dir = {:?}", self.log_dir)?;
+        if self.secret.is_some() {
+            writeln!(f, "secret = \"***\"")?;
+        }
+        for server in &self.servers {
+            let neighbours: Vec<String> =
+                self.neighbours(&server.name).iter().map(|name| format!("{:?}", name.as_str())).collect();
+            writeln!(f, "\n[servers.{:?}]\ntalks_with = [{}]", server.name.as_str(), neighbours.join(", "))?;
+            if let Some(peer) = server.peer {
+                writeln!(f, "peer = \"{peer}\"")?;
+            }
+            if let Some(line) = server.line {
+                writeln!(f, "listen.line = \"{line}\"")?;
+            }
+        }
+        let (section, index) = match &self.nearby {
+            Nearby::Places(places) => ("places", &places.index),
+            Nearby::Messages(messages) => ("messages", &messages.index),
+        };
+        writeln!(f, "\n[{section}]\nprovider = \"embedded\"")?;
+        if let Some(index) = index {
+            writeln!(f, "index = {index:?}")?;
+        }
+        let limits = &self.limits;
+        writeln!(f, "\n[limits]")?;
+        writeln!(f, "line_bytes_max = \"{}\"", Size(limits.line_bytes_max))?;
+        writeln!(f, "connections_max = {}", limits.connections_max)?;
+        writeln!(f, "connections_per_address_max = {}", limits.connections_per_address_max)?;
+        writeln!(f, "idle_timeout = \"{}\"", Span(limits.idle_timeout))?;
+        writeln!(f, "reply_bytes_max = \"{}\"", Size(limits.reply_bytes_max))?;
+        writeln!(f, "clients_max = {}", limits.clients_max)?;
+        writeln!(f, "ttl = \"{}\"", Span(limits.ttl))?;
+        writeln!(f, "future_tolerance = \"{}\"", Span(limits.future_tolerance))?;
+        writeln!(f, "log_bytes_max = \"{}\"", Size(limits.log_bytes_max))?;
+        writeln!(f, "\n[traffic]\nenabled = {}", self.traffic.enabled)?;
+        writeln!(f, "file_bytes_max = \"{}\"", Size(self.traffic.file_bytes_max))?;
+        writeln!(f, "files_max = {}", self.traffic.files_max)
+    }
+}

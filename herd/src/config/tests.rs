@@ -1,0 +1,275 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    let environment = |name: &str| (name == "HERD_SECRET").then(|| "correct horse battery".to_owned());
+    Config::parse(text, "herd.toml", Path::new("etc"), &environment)
+}
+
+fn names(names: &[Name]) -> Vec<&str> {
+    names.iter().map(Name::as_str).collect()
+}
+
+#[test]
+fn each_preset_has_the_edges_of_the_specification() {
+    for (preset, servers, edges) in [
+        (
+            Preset::Goloman,
+            "Goloman Hands Holiday Welsh Wilkes",
+            "Goloman-Hands Goloman-Holiday Goloman-Wilkes Hands-Wilkes Holiday-Welsh Holiday-Wilkes",
+        ),
+        (
+            Preset::Farmar,
+            "Farmar Gasol Hill Meeks Young",
+            "Farmar-Meeks Farmar-Young Gasol-Meeks Gasol-Young Hill-Meeks",
+        ),
+        (
+            Preset::Riley,
+            "Riley Jaquez Juzang Campbell Bernard",
+            "Riley-Jaquez Riley-Juzang Jaquez-Bernard Jaquez-Campbell Juzang-Bernard Juzang-Campbell",
+        ),
+        (
+            Preset::Bailey,
+            "Bailey Bona Campbell Clark Jaquez",
+            "Bona-Bailey Bona-Clark Bona-Campbell Clark-Jaquez Campbell-Bailey Campbell-Jaquez",
+        ),
+    ] {
+        let config = preset.config().unwrap();
+        assert_eq!(config.name.as_str(), preset.name());
+        let found: Vec<&str> = config.servers.iter().map(|server| server.name.as_str()).collect();
+        assert_eq!(found.join(" "), servers);
+        let mut expected: Vec<(usize, usize)> = edges
+            .split(' ')
+            .map(|edge| {
+                let (a, b) = edge.split_once('-').unwrap();
+                let place = |end: &str| found.iter().position(|name| *name == end).unwrap();
+                (place(a).min(place(b)), place(a).max(place(b)))
+            })
+            .collect();
+        expected.sort_unstable();
+        assert_eq!(config.edges(), expected, "{preset}");
+        for (i, server) in config.servers.iter().enumerate() {
+            assert_eq!(server.line.unwrap().to_string(), format!("127.0.0.1:{}", 12_000 + i));
+            assert_eq!(server.peer.unwrap().to_string(), format!("127.0.0.1:{}", 12_300 + i));
+        }
+        let is_messages = matches!(config.nearby, Nearby::Messages(_));
+        assert_eq!(is_messages, preset == Preset::Farmar);
+    }
+}
+
+#[test]
+fn the_examples_are_valid() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut parsed = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs::read_to_string(&path).unwrap();
+            parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            parsed += 1;
+        }
+    }
+    assert!(parsed > 0);
+}
+
+#[test]
+fn naming_an_edge_on_either_side_is_enough() {
+    let text = "name = 'h'\n[servers.B]\npeer = '127.0.0.1:1'\n[servers.A]\ntalks_with = ['B']\n[servers.C]\ntalks_with = ['B', 'A']\npeer = '127.0.0.1:2'";
+    let config = parse(text).unwrap();
+    let of = |name| config.neighbours(&Name::new(name).unwrap());
+    assert_eq!(names(&of("A")), ["B", "C"]);
+    assert_eq!(names(&of("B")), ["A", "C"]);
+    assert_eq!(names(&of("C")), ["B", "A"]);
+    assert_eq!(names(&of("nobody")), [""; 0]);
+}
+
+#[test]
+fn what_is_printed_is_read_back() {
+    for preset in Preset::ALL {
+        let mut config = preset.config().unwrap();
+        config.limits.idle_timeout = std::time::Duration::from_millis(1500);
+        let read = Config::parse(&config.to_string(), "printed", Path::new(""), &|_| None).unwrap();
+        assert_eq!(read, config);
+    }
+}
+
+#[test]
+fn paths_are_relative_to_the_file_and_secrets_never_show() {
+    let text = "name = 'h'\nlog_dir = 'l'\nsecret = '${HERD_SECRET}'\n[servers.A]\n[places]\nindex = 'x.idx'";
+    let config = parse(text).unwrap();
+    assert_eq!(config.log_dir, Path::new("etc/l"));
+    assert!(
+        matches!(&config.nearby, Nearby::Places(places) if places.index.as_deref() == Some(Path::new("etc/x.idx")))
+    );
+    assert_eq!(config.secret.as_ref().map(Secret::expose), Some(&b"correct horse battery"[..]));
+    for shown in [config.to_string(), format!("{config:?}")] {
+        assert!(shown.contains("***") && !shown.contains("horse"), "{shown}");
+    }
+}
+
+#[test]
+fn a_port_base_moves_every_port() {
+    let mut config = Preset::Goloman.config().unwrap();
+    let ports = |config: &Config| -> Vec<(u16, u16)> {
+        config.servers.iter().map(|s| (s.line.unwrap().port(), s.peer.unwrap().port())).collect()
+    };
+    config.rebase(20_000).unwrap();
+    assert_eq!(ports(&config), (0..5).map(|i| (20_000 + i, 20_300 + i)).collect::<Vec<_>>());
+    config.rebase(0).unwrap();
+    assert_eq!(ports(&config), [(0, 0); 5]);
+    let error = config.rebase(65_300).unwrap_err().to_string();
+    assert_eq!(error, "the ports from --port-base 65300 would pass 65535");
+}
+
+#[test]
+fn an_override_is_checked_like_the_file() {
+    let mut config = Preset::Goloman.config().unwrap();
+    let name = |text| Name::new(text).unwrap();
+    let peer = |text: &str| AddressOverride { peer: Some(text.parse().unwrap()), line: None };
+    for (server, peer, complaint) in [
+        ("Wells", peer("127.0.0.1:1"), "the herd goloman has no server Wells; did you mean \"Welsh\"?"),
+        (
+            "Welsh",
+            peer("192.0.2.1:1"),
+            "peer in [servers.Welsh]: expected secret or secret_file at the top of the file, since this address is not loopback, found neither",
+        ),
+        (
+            "Welsh",
+            peer("127.0.0.1:12000"),
+            "peer in [servers.Welsh]: servers.Goloman.listen.line has this address already: 127.0.0.1:12000",
+        ),
+    ] {
+        let error = config.clone().readdress(&name(server), peer).unwrap_err();
+        assert_eq!(error.to_string(), complaint);
+    }
+    config.readdress(&name("Welsh"), peer("127.0.0.1:9")).unwrap();
+    assert_eq!(config.server(&name("Welsh")).unwrap().peer.unwrap().port(), 9);
+}
+
+/// Each mistake, and what is said about it.
+const MISTAKES: &[(&str, &str)] = &[
+    ("", "herd.toml:1: missing key \"name\""),
+    ("name = 'h'", "herd.toml:1: servers: expected at least one [servers.NAME], found none"),
+    ("name = 'h\n", "herd.toml:1: invalid literal string, expected `'`"),
+    ("name = 5", "herd.toml:1: name: invalid type: integer `5`, expected a string"),
+    ("name = 'h'\nname = 'i'", "herd.toml:2: duplicate key"),
+    ("\nname = 'a b'", "herd.toml:2: name: a name is made of letters, digits, '-', '_' and '.', not ' '"),
+    (
+        "name = 'h'\n[servers.'a b']",
+        "herd.toml:2: a b in [servers]: a name is made of letters, digits, '-', '_' and '.', not ' '",
+    ),
+    (
+        "name = 'h'\nlogdir = 'l'\n[servers.A]",
+        "herd.toml:2: unknown key \"logdir\"; did you mean \"log_dir\"?",
+    ),
+    (
+        "name = 'h'\n[servers.Hands]\ntalk_with = ['B']\n[servers.B]",
+        "herd.toml:3: unknown key \"talk_with\" in [servers.Hands]; did you mean \"talks_with\"?",
+    ),
+    (
+        "name = 'h'\n[servers.A]\nlisten.lime = ''",
+        "herd.toml:3: unknown key \"lime\" in [servers.A.listen]; did you mean \"line\"?",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[limits]\nttl = '1d'\nlines = 5",
+        "herd.toml:5: unknown key \"lines\" in [limits]; expected one of line_bytes_max, connections_max, connections_per_address_max, idle_timeout, reply_bytes_max, clients_max, ttl, future_tolerance, log_bytes_max",
+    ),
+    (
+        "name = 'h'\n[servers.Goloman]\n[servers.A]\ntalks_with = ['Golman']",
+        "herd.toml:4: talks_with in [servers.A]: there is no server \"Golman\"; did you mean \"Goloman\"?",
+    ),
+    (
+        "name = 'h'\n[servers.A]\ntalks_with = ['A']",
+        "herd.toml:3: talks_with in [servers.A]: expected other servers, found the server itself",
+    ),
+    (
+        "name = 'h'\n[servers.A]\ntalks_with = 'B'\n[servers.B]",
+        "herd.toml:3: talks_with in [servers.A]: invalid type: string \"B\", expected a sequence",
+    ),
+    (
+        "name = 'h'\n[servers.A]\ntalks_with = ['B']\n[servers.B]",
+        "herd.toml:2: peer in [servers.A]: expected a peer address here or for B: one of the two has to be dialled",
+    ),
+    (
+        "name = 'h'\n[servers.A]\npeer = '127.0.0.1:1'\n[servers.B]\nlisten.line = '127.0.0.1:1'",
+        "herd.toml:5: line in [servers.B.listen]: servers.A.peer has this address already: 127.0.0.1:1",
+    ),
+    (
+        "name = 'h'\n[servers.A.listen]\nline = '127.0.0.1'",
+        "herd.toml:3: line in [servers.A.listen]: expected an address such as \"127.0.0.1:12000\" or \"[::1]:12000\", found \"127.0.0.1\"",
+    ),
+    (
+        "name = 'h'\n[servers.A]\npeer = 'localhost:99999'",
+        "herd.toml:3: peer in [servers.A]: expected an address such as \"127.0.0.1:12000\" or \"[::1]:12000\", found \"localhost:99999\"",
+    ),
+    (
+        "name = 'h'\nsecret = '${HERD_SECRET}'\n[servers.A]\npeer = '0.0.0.0:1'",
+        "herd.toml:4: peer in [servers.A]: expected an address that the other servers can dial, found 0.0.0.0:1",
+    ),
+    (
+        "name = 'h'\n[servers.A]\npeer = '192.0.2.1:1'",
+        "herd.toml:3: peer in [servers.A]: expected secret or secret_file at the top of the file, since this address is not loopback, found neither",
+    ),
+    (
+        "name = 'h'\nsecret = '${NO_SUCH}'\n[servers.A]",
+        "herd.toml:2: secret: expected the environment variable NO_SUCH to be set, it is not",
+    ),
+    ("name = 'h'\nsecret = 'short'\n[servers.A]", "herd.toml:2: secret: expected at least 16 bytes, found 5"),
+    (
+        "name = 'h'\nsecret_file = 'none'\n[servers.A]",
+        "herd.toml:2: secret_file: expected a readable file, found \"etc/none\": No such file or directory (os error 2)",
+    ),
+    (
+        "name = 'h'\nsecret = '${HERD_SECRET}'\nsecret_file = 'none'\n[servers.A]",
+        "herd.toml:3: secret_file: expected either secret or secret_file, found both",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\n[messages]",
+        "herd.toml:4: messages: expected either [places] or [messages], found both",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\nprovider = 'embeded'",
+        "herd.toml:4: provider in [places]: unknown value \"embeded\"; did you mean \"embedded\"?",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[limits]\nidle_timeout = '10x'",
+        "herd.toml:4: idle_timeout in [limits]: invalid value: string \"10x\", expected a duration such as \"250ms\", \"5s\", \"10m\" or \"7d\"",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[limits]\nidle_timeout = '1ms'",
+        "herd.toml:4: idle_timeout in [limits]: expected 10ms to 7d, found 1ms",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[limits]\nline_bytes_max = '65KiB'",
+        "herd.toml:4: line_bytes_max in [limits]: expected 256B to 64KiB, found 65KiB",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[limits]\nreply_bytes_max = '1 megabyte'",
+        "herd.toml:4: reply_bytes_max in [limits]: invalid value: string \"1 megabyte\", expected a size such as \"64KiB\", \"1MiB\" or a number of bytes",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[limits]\nconnections_max = 0",
+        "herd.toml:4: connections_max in [limits]: expected 1 to 1000000, found 0",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[limits]\nconnections_max = -1",
+        "herd.toml:4: connections_max in [limits]: invalid value: integer `-1`, expected u32",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[traffic]\nfiles_max = 0",
+        "herd.toml:4: files_max in [traffic]: expected 1 to 10000, found 0",
+    ),
+];
+
+#[test]
+fn every_mistake_says_file_line_key_and_what_was_expected() {
+    for (text, complaint) in MISTAKES {
+        let error = parse(text).map(|_| "accepted").unwrap_err();
+        assert_eq!(error.to_string(), *complaint, "{text}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Path::new("no/such.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read the configuration \"no/such.toml\": "), "{error}");
+}
