@@ -1,3 +1,7 @@
 //! How a herd *runs*: sockets, links, nearby places, configuration and the command line around `herd-core`.
 
 pub mod config;
+pub mod listen;
+pub mod roster;
+pub mod supervisor;
+pub mod cli;

@@ -1,3 +1,7 @@
-//! The one binary: reads the command line and hands over.
+//! The one binary: hands the command line to the library and its verdict to the shell.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    herd::cli::main()
+}

@@ -18,11 +18,13 @@ mod preset;
 mod quantity;
 mod secret;
 mod section;
+mod shape;
 
 pub use mistake::ConfigError;
 pub use preset::Preset;
 pub use secret::{SECRET_BYTES_MIN, Secret, SecretError};
 pub use section::{Limits, MessagesConfig, MessagesProvider, PlacesConfig, PlacesProvider, Traffic};
+pub use shape::Shape;
 
 /// First port of a preset: server `i` speaks the line protocol on 12000 + i.
 pub const PORT_BASE: u16 = 12_000;
@@ -89,7 +91,7 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path)
             .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         Self::parse(&text, &path.display().to_string(), folder, &|name| env::var(name).ok())
     }
 
@@ -126,6 +128,12 @@ impl Config {
     #[must_use]
     pub fn edges(&self) -> &[(usize, usize)] {
         &self.edges
+    }
+
+    /// Hops from the server at a position in `servers` to each other one, `None` for those out of reach.
+    #[must_use]
+    pub fn hops_from(&self, server: usize) -> Vec<Option<usize>> {
+        shape::hops(self.servers.len(), &self.edges, server)
     }
 
     /// Gives every server its ports from a base: the i-th gets line = base + i, peer = base + 300 + i.
