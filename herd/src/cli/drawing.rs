@@ -138,7 +138,11 @@ impl Canvas {
 
     fn lines(&self) -> Vec<String> {
         let rows = self.cells.chunks(self.width.max(1));
-        rows.map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect()
+        let mut lines: Vec<String> =
+            rows.map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect();
+        // An odd ring leaves the last row empty.
+        lines.truncate(lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1));
+        lines
     }
 }
 

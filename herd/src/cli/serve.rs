@@ -105,7 +105,13 @@ fn follow_instructions(roster: watch::Sender<Roster>, stop: CancellationToken) {
 /// Diagnostics go to standard error; `RUST_LOG` chooses them, from `warn` up unless it is set.
 fn log_diagnostics() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).init();
+    // A supervisor that was killed no longer reads: what cannot be written is lost, and must not be complained about.
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .log_internal_errors(false)
+        .init();
 }
 
 /// The seam to `run`: everything is bound and known, the server runs until `shutdown` ends.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, HerdArgs, complain, demo::Demo, stop_signal};
 use crate::{
-    config::{AddressOverride, Config, Nearby},
+    config::{AddressOverride, Config, NearbyConfig},
     supervisor::{News, SuperviseError, supervise},
 };
 
@@ -152,8 +152,8 @@ fn things_to_try(config: &Config, servers: &[(&Name, AddressOverride)], program:
     let between = (0..servers.len()).find(|&i| i != first && Some(i) != farthest && line(i).is_some());
     let third = between.and_then(line).unwrap_or(told);
     let question = match config.nearby {
-        Nearby::Places(_) => "10 5",
-        Nearby::Messages(_) => "100 3",
+        NearbyConfig::Places(_) => "10 5",
+        NearbyConfig::Messages(_) => "100 3",
     };
     format!(
         "\ntry, in another terminal:\n  \

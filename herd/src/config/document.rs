@@ -16,7 +16,7 @@ use toml::{
 };
 
 use super::{
-    Config, ConfigError, Limits, MessagesConfig, Nearby, PlacesConfig, Secret, Server, Traffic,
+    Config, ConfigError, Limits, MessagesConfig, NearbyConfig, PlacesConfig, Secret, Server, Traffic,
     mistake::{Mistake, Outline, explain, line_of, suggest},
 };
 
@@ -131,18 +131,18 @@ impl Document {
         }
     }
 
-    fn nearby(&mut self, folder: &Path) -> Result<Nearby, Mistake> {
+    fn nearby(&mut self, folder: &Path) -> Result<NearbyConfig, Mistake> {
         let resolve = |index: Option<PathBuf>| index.map(|path| folder.join(path));
         match (self.places.take(), self.messages.take()) {
             (Some(_), Some(_)) => {
                 Err(Mistake::new(&["messages"], "expected either [places] or [messages], found both"))
             }
             (None, Some(messages)) => {
-                Ok(Nearby::Messages(MessagesConfig { index: resolve(messages.index), ..messages }))
+                Ok(NearbyConfig::Messages(MessagesConfig { index: resolve(messages.index), ..messages }))
             }
             (places, None) => {
                 let places = places.unwrap_or_default();
-                Ok(Nearby::Places(PlacesConfig { index: resolve(places.index), ..places }))
+                Ok(NearbyConfig::Places(PlacesConfig { index: resolve(places.index), ..places }))
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    Config, Nearby,
+    Config, NearbyConfig,
     quantity::{Size, Span},
 };
 
@@ -26,8 +26,8 @@ impl fmt::Display for Config {
             }
         }
         let (section, index) = match &self.nearby {
-            Nearby::Places(places) => ("places", &places.index),
-            Nearby::Messages(messages) => ("messages", &messages.index),
+            NearbyConfig::Places(places) => ("places", &places.index),
+            NearbyConfig::Messages(messages) => ("messages", &messages.index),
         };
         writeln!(f, "\n[{section}]\nprovider = \"embedded\"")?;
         if let Some(index) = index {

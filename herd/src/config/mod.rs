@@ -43,7 +43,7 @@ pub struct Config {
     /// The servers in the order of the file; at least one.
     pub servers: Vec<Server>,
     /// What WHATSAT asks.
-    pub nearby: Nearby,
+    pub nearby: NearbyConfig,
     /// Bounds on what clients may make a server hold.
     pub limits: Limits,
     /// The input/output log.
@@ -67,7 +67,7 @@ pub struct Server {
 
 /// What WHATSAT asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Nearby {
+pub enum NearbyConfig {
     /// Places around a client.
     Places(PlacesConfig),
     /// Messages around a client.

@@ -51,7 +51,7 @@ fn each_preset_has_the_edges_of_the_specification() {
             assert_eq!(server.line.unwrap().to_string(), format!("127.0.0.1:{}", 12_000 + i));
             assert_eq!(server.peer.unwrap().to_string(), format!("127.0.0.1:{}", 12_300 + i));
         }
-        let is_messages = matches!(config.nearby, Nearby::Messages(_));
+        let is_messages = matches!(config.nearby, NearbyConfig::Messages(_));
         assert_eq!(is_messages, preset == Preset::Farmar);
     }
 }
@@ -98,7 +98,7 @@ fn paths_are_relative_to_the_file_and_secrets_never_show() {
     let config = parse(text).unwrap();
     assert_eq!(config.log_dir, Path::new("etc/l"));
     assert!(
-        matches!(&config.nearby, Nearby::Places(places) if places.index.as_deref() == Some(Path::new("etc/x.idx")))
+        matches!(&config.nearby, NearbyConfig::Places(places) if places.index.as_deref() == Some(Path::new("etc/x.idx")))
     );
     assert_eq!(config.secret.as_ref().map(Secret::expose), Some(&b"correct horse battery"[..]));
     for shown in [config.to_string(), format!("{config:?}")] {

@@ -1,0 +1,111 @@
+//! `herd iamat`, `whatsat` and `send` against a server made of a few lines.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener},
+    process::Stdio,
+    thread::{self, JoinHandle},
+};
+
+use crate::program::{Running, finish, herd, line_with};
+
+/// A server for one connection that reads all, then answers; what it read.
+fn server(answer: &'static str) -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+        text
+    });
+    (address, serving)
+}
+
+#[test]
+fn commands_are_sent_as_the_protocol_says() {
+    for (args, line) in [
+        (["iamat", "", "c", "-33.9+151.2", "--time", "5.5"].as_slice(), "IAMAT c -33.9+151.2 5.5\n"),
+        (["whatsat", "", "c", "10", "5"].as_slice(), "WHATSAT c 10 5\n"),
+        (["send", "", "one", "-two"].as_slice(), "one\n-two\n"),
+    ] {
+        let (address, serving) = server("AT s +0.1 c\n{}\n\n");
+        let address = address.to_string();
+        let args: Vec<&str> = args.iter().map(|arg| if arg.is_empty() { &address } else { *arg }).collect();
+        let run = finish(&args);
+        assert_eq!(
+            (run.code, run.stdout.as_str(), run.stderr.as_str()),
+            (Some(0), "AT s +0.1 c\n{}\n\n", "")
+        );
+        assert_eq!(serving.join().unwrap(), line);
+    }
+}
+
+#[test]
+fn iamat_takes_this_moment_with_nanoseconds() {
+    let (address, serving) = server("AT\n");
+    assert_eq!(finish(&["iamat", &address.to_string(), "c", "+1+1"]).code, Some(0));
+    let line = serving.join().unwrap();
+    let (seconds, nanos) = line.trim_end().rsplit(' ').next().unwrap().split_once('.').unwrap();
+    assert!(seconds.parse::<u64>().unwrap() > 1_700_000_000);
+    assert_eq!(nanos.len(), 9);
+}
+
+#[test]
+fn failures_at_work_exit_with_1() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let run = finish(&["whatsat", &closed.to_string(), "c", "10", "5"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.starts_with(&format!("herd: cannot connect to {closed}: ")), "{}", run.stderr);
+
+    let (address, _serving) = server("? WHATSAT c 99 5\n");
+    let run = finish(&["whatsat", &address.to_string(), "c", "99", "5"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), "? WHATSAT c 99 5\n"));
+    assert_eq!(run.stderr, format!("herd: {address} refused the command\n"));
+
+    let (address, _serving) = server("");
+    let run = finish(&["whatsat", &address.to_string(), "c", "9", "5"]);
+    assert_eq!(run.stderr, format!("herd: {address} closed the connection without a reply\n"));
+}
+
+#[test]
+fn send_prints_replies_while_it_still_reads() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut replies = stream.try_clone().unwrap();
+        for line in BufReader::new(stream).lines() {
+            writeln!(replies, "heard {}", line.unwrap()).unwrap();
+        }
+        replies.write_all(b"the end\n").unwrap();
+    });
+    let mut command = herd(&["send", &address.to_string()]);
+    command.stdin(Stdio::piped());
+    let mut send = Running::start(command);
+    let mut stdin = send.child.stdin.take().unwrap();
+    for word in ["one", "two"] {
+        writeln!(stdin, "{word}").unwrap();
+        // Comes although standard input is still open.
+        assert_eq!(line_with(&send.stdout, |_| true), format!("heard {word}"));
+    }
+    drop(stdin);
+    assert_eq!(line_with(&send.stdout, |_| true), "the end");
+    assert_eq!(send.exit_code(), Some(0));
+    serving.join().unwrap();
+}
+
+#[test]
+fn send_notices_a_server_that_hangs_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = herd(&["send", &listener.local_addr().unwrap().to_string()]);
+    command.stdin(Stdio::piped());
+    let mut send = Running::start(command);
+    let stdin = send.child.stdin.take();
+    drop(listener.accept().unwrap());
+    let complaint = line_with(&send.stderr, |_| true);
+    assert!(complaint.ends_with("closed the connection before everything was sent"), "{complaint}");
+    assert_eq!(send.exit_code(), Some(1));
+    drop(stdin);
+}
