@@ -82,8 +82,9 @@ pub(crate) fn line_with(lines: &Receiver<String>, is_wanted: impl Fn(&str) -> bo
     }
 }
 
-pub(crate) fn signal(name: &str, process: u32) {
-    let status = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+/// Sends a signal to a process, or to a group of them if its number is negative.
+pub(crate) fn signal(name: &str, process: &str) {
+    let status = Command::new("kill").args(["-s", name, "--", process]).status().unwrap();
     assert!(status.success());
 }
 
