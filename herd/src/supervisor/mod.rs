@@ -235,7 +235,9 @@ where
                 if is_wrong && !ward.has_died {
                     let said: Vec<&str> =
                         held.iter().map(|line| line.strip_prefix("herd: ").unwrap_or(line)).collect();
-                    return Err(SuperviseError::Refused(ward.name.clone(), said.join("\n")));
+                    // Once ready it said so to everybody already.
+                    let why = if said.is_empty() { "refused to start".to_owned() } else { said.join("\n") };
+                    return Err(SuperviseError::Refused(ward.name.clone(), why));
                 }
                 held.iter().for_each(|line| (self.tell)(News::Said(&ward.name, line)));
                 let wait = ward.bury(Instant::now());
