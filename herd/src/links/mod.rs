@@ -1,0 +1,160 @@
+//! Links: one connection per edge, dialled from both ends and kept from whichever came first by the rule.
+//!
+//! Everything that a link says and understands is `herd_core::link`'s; here are the sockets, the redialling, and who
+//! is linked. Nothing in here knows a front-end, places or messages.
+
+mod connection;
+mod registry;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use herd_core::{
+    limits::{HANDSHAKE_MAX, REDIAL_FIRST, REDIAL_LONGEST},
+    link::Identity,
+    server::Name,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    time,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{engine::Engine, roster::Roster};
+
+use connection::{Connection, Ended};
+use registry::Registry;
+
+/// Connections that have not proved yet who they are: each lasts [`HANDSHAKE_MAX`] at most and holds a few hundred bytes;
+/// a herd of 50 that restarts at once needs 49.
+const UNPROVED_MAX: usize = 128;
+
+/// Wait after the system refused to accept a connection, for want of open files mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// All links of one server.
+#[derive(Debug)]
+pub struct Links {
+    engine: Arc<Engine>,
+    identity: Identity,
+    registry: Registry,
+    /// Connections since the server started.
+    connections: AtomicU64,
+    unproved: Arc<Semaphore>,
+    tasks: TaskTracker,
+    draining: CancellationToken,
+}
+
+impl Links {
+    /// Starts to accept at `listener`, if this server can be dialled, and to dial the neighbours in `roster`.
+    #[must_use]
+    pub fn start(
+        engine: Arc<Engine>,
+        identity: Identity,
+        roster: &watch::Receiver<Roster>,
+        listener: Option<TcpListener>,
+    ) -> Arc<Self> {
+        let links = Arc::new(Self {
+            engine,
+            registry: Registry::new(identity.server.clone()),
+            connections: AtomicU64::new(0),
+            unproved: Arc::new(Semaphore::new(UNPROVED_MAX)),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            identity,
+        });
+        if let Some(listener) = listener {
+            links.tasks.spawn(Arc::clone(&links).accept(listener));
+        }
+        for neighbour in links.identity.neighbours.clone() {
+            links.tasks.spawn(Arc::clone(&links).keep_linked(neighbour, roster.clone()));
+        }
+        links
+    }
+
+    /// Hands what neighbours have not got yet to them, then ends all links.
+    pub async fn drain(&self) {
+        self.draining.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        while let Some(accepted) = self.draining.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, address)) => self.welcome(stream, address),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a neighbour");
+                    time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection in a task of its own, unless too many are yet to prove who they are.
+    fn welcome(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let Ok(permit) = Arc::clone(&self.unproved).try_acquire_owned() else {
+            tracing::debug!(%address, "too many unproved connections at the peer port");
+            return;
+        };
+        let connection = Connection::accepted(Arc::clone(self), stream, address, permit);
+        self.tasks.spawn(async move {
+            if let Err(error) = connection.run().await.result {
+                tracing::debug!(%address, %error, "a neighbour's connection ended");
+            }
+        });
+    }
+
+    /// Dials a neighbour whenever there is no link with it.
+    async fn keep_linked(self: Arc<Self>, neighbour: Name, mut roster: watch::Receiver<Roster>) {
+        let mut pause = REDIAL_FIRST;
+        loop {
+            let address = self.draining.run_until_cancelled(self.dialable(&neighbour, &mut roster)).await;
+            let Some(Some(address)) = address else { return };
+            let ended = self.dial(&neighbour, address).await;
+            if let Err(error) = &ended.result {
+                tracing::debug!(%neighbour, %address, %error, "a connection to a neighbour ended");
+            }
+            pause = if ended.was_open { REDIAL_FIRST } else { (pause * 2).min(REDIAL_LONGEST) };
+            if self.draining.run_until_cancelled(time::sleep(jittered(pause))).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until there is no link with the neighbour; says where to dial it, once that is known. None when nobody
+    /// will tell any more.
+    async fn dialable(&self, neighbour: &Name, roster: &mut watch::Receiver<Roster>) -> Option<SocketAddr> {
+        self.registry.unlinked(neighbour).await;
+        let known = roster.wait_for(|roster| roster.address(neighbour).is_some()).await;
+        known.ok().and_then(|roster| roster.address(neighbour))
+    }
+
+    async fn dial(self: &Arc<Self>, neighbour: &Name, address: SocketAddr) -> Ended {
+        match time::timeout(HANDSHAKE_MAX, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                Connection::dialled(Arc::clone(self), stream, address, neighbour.clone()).run().await
+            }
+            Ok(Err(error)) => Ended::failed(error),
+            Err(_) => Ended::failed(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// The number of a new connection.
+    fn next_number(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Between half and all of a wait, so that a herd that lost one server does not dial it in step.
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
