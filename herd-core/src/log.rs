@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 
-use crate::wire::record;
+use crate::{limits::LINK_PIECE_BYTES, wire::record};
 
-/// Bytes of a segment: dropping the oldest one forgets 1/256 of a log of the default size.
-const SEGMENT_BYTES: usize = 256 * 1024;
+/// Most bytes of a segment: dropping the oldest one forgets 1/256 of a log of the default size. A smaller log has
+/// sixteen segments.
+const SEGMENT_BYTES_MAX: usize = 256 * 1024;
 
 /// Where reports come from, so that they are not sent back there: clients, or one incarnation of one neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +54,7 @@ pub(crate) struct Log {
     end: u64,
     bytes: usize,
     bytes_max: usize,
+    segment_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -71,8 +73,9 @@ struct Run {
 }
 
 impl Log {
-    pub(crate) const fn new(bytes_max: usize) -> Self {
-        Self { segments: VecDeque::new(), end: 0, bytes: 0, bytes_max }
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        let segment_bytes = (bytes_max / 16).min(SEGMENT_BYTES_MAX);
+        Self { segments: VecDeque::new(), end: 0, bytes: 0, bytes_max, segment_bytes }
     }
 
     pub(crate) const fn end(&self) -> LogPosition {
@@ -81,9 +84,10 @@ impl Log {
 
     /// Appends whole records.
     pub(crate) fn append(&mut self, source: Source, records: &[u8]) {
-        let needs_segment = self.segments.back().is_none_or(|last| last.bytes.len() >= SEGMENT_BYTES);
+        let needs_segment = self.segments.back().is_none_or(|last| last.bytes.len() >= self.segment_bytes);
         if needs_segment {
-            self.segments.push_back(Segment { start: self.end, bytes: Vec::new(), runs: Vec::new() });
+            let segment = self.next_segment();
+            self.segments.push_back(segment);
         }
         let Some(last) = self.segments.back_mut() else { return };
         last.bytes.extend_from_slice(records);
@@ -94,9 +98,27 @@ impl Log {
         }
         self.end += records.len() as u64;
         self.bytes += records.len();
-        while self.bytes > self.bytes_max && self.segments.len() > 1 {
-            self.bytes -= self.segments.pop_front().map_or(0, |dropped| dropped.bytes.len());
+    }
+
+    /// An empty segment at the end: the oldest one again if the log is full.
+    fn next_segment(&mut self) -> Segment {
+        let mut oldest = None;
+        while self.bytes + self.segment_bytes > self.bytes_max
+            && let Some(dropped) = self.segments.pop_front()
+        {
+            self.bytes -= dropped.bytes.len();
+            oldest = Some(dropped);
         }
+        let mut segment = oldest.unwrap_or_else(|| Segment {
+            start: 0,
+            // Memory that is never written to is never taken from the system.
+            bytes: Vec::with_capacity(self.segment_bytes + LINK_PIECE_BYTES),
+            runs: Vec::new(),
+        });
+        segment.start = self.end;
+        segment.bytes.clear();
+        segment.runs.clear();
+        segment
     }
 
     /// Appends to `out` up to about `bytes_max` bytes of what follows `from` and does not come from `except`, and
