@@ -3,5 +3,12 @@
 pub mod config;
 pub mod listen;
 pub mod roster;
+pub mod run;
+pub mod clock;
+pub mod engine;
+pub mod gateway;
+pub mod frontends;
+pub mod traffic;
+mod muffler;
 pub mod supervisor;
 pub mod cli;

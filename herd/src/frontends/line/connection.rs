@@ -1,0 +1,320 @@
+//! One client's TCP connection: a state machine that is polled by whatever it waits for.
+//!
+//! The one thing to know: reading, answering, waiting for providers and writing go on side by side, and only bounds on
+//! what is unsent or unanswered hold reading back. Read buffers belong to the threads, so that an idle connection
+//! holds none.
+
+use std::{
+    cell::RefCell,
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use herd_core::wire::lines::{Line, LineSplitter};
+use memchr::memchr_iter;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, Sleep, sleep},
+};
+
+use crate::{
+    frontends::{ClientLimits, DRAIN_MAX},
+    gateway::Gateway,
+    traffic::Party,
+};
+
+use super::{answer, replies::Replies};
+
+/// Bytes read at once: about 1,000 commands, which amortises the system call (measured: more gains nothing).
+const READ_BYTES: usize = 64 * 1024;
+
+/// Questions that are answered before the next attempt to write: their answers are up to 25 KB each, so 200 KB.
+const QUESTIONS_PER_PIECE: usize = 8;
+
+/// Questions of one connection that may wait for their provider; with more, its commands wait too. A client that sends
+/// one a second to a provider that takes the whole deadline has 5.
+const QUESTIONS_MAX: usize = 64;
+
+/// Time in which a client must take at least one byte while it leaves as much unread as it may: a network that
+/// loses a packet needs some 200 ms, three losses in a row 1.4 s.
+const STALL_MAX: Duration = Duration::from_secs(2);
+
+thread_local! {
+    static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(super) enum Departure {
+    /// The client closed its side and has every reply.
+    Closed,
+    /// Nothing was said for too long.
+    Idle,
+    /// The client does not read its replies.
+    Stalled,
+    /// The server stops; the client has the replies to all that had arrived.
+    Stopped,
+    /// The server stops and the client did not take its replies in time.
+    Overdue,
+    /// The network or the client broke the connection.
+    Broken(io::Error),
+}
+
+impl fmt::Display for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed"),
+            Self::Idle => f.write_str("idle"),
+            Self::Stalled => f.write_str("cut: replies not read"),
+            Self::Stopped => f.write_str("server stops"),
+            Self::Overdue => f.write_str("cut: server stops"),
+            Self::Broken(error) => write!(f, "broken: {error}"),
+        }
+    }
+}
+
+/// What may still come from the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Open,
+    /// Only what has arrived.
+    Stopping,
+    Ended(End),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    OfStream,
+    OfService,
+}
+
+/// See the module.
+pub(super) struct Connection {
+    stream: TcpStream,
+    party: Party,
+    gateway: Gateway,
+    limits: ClientLimits,
+    input: Input,
+    splitter: LineSplitter,
+    /// Bytes that were read and must wait until there is room for their replies.
+    backlog: Vec<u8>,
+    replies: Replies,
+    /// When bytes last went either way.
+    active_at: Instant,
+    /// Since when the client takes nothing although it has as much unread as it may.
+    stalled_at: Option<Instant>,
+    stopping_at: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, party: Party, gateway: Gateway, limits: ClientLimits) -> Self {
+        Self {
+            stream,
+            party,
+            gateway,
+            limits,
+            input: Input::Open,
+            splitter: LineSplitter::new(limits.line_bytes_max),
+            backlog: Vec::new(),
+            replies: Replies::default(),
+            active_at: Instant::now(),
+            stalled_at: None,
+            stopping_at: None,
+            timer: Box::pin(sleep(limits.idle_timeout)),
+        }
+    }
+
+    /// Takes in what has arrived and then no more.
+    pub(super) fn stop(&mut self) {
+        self.stopping_at.get_or_insert_with(Instant::now);
+        if self.input == Input::Open {
+            self.input = Input::Stopping;
+        }
+    }
+
+    /// Closes it: at once and without a farewell if the client is not to be waited for.
+    pub(super) fn close(self, departure: &Departure) {
+        if matches!(departure, Departure::Stalled | Departure::Overdue) {
+            // Without this the system would go on offering the replies for minutes. If it fails, it does.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+
+    /// Goes on until there is nothing to do.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Departure> {
+        let now = Instant::now();
+        loop {
+            match self.poll_exchange(cx, now) {
+                Ok(Poll::Ready(())) => {}
+                Ok(Poll::Pending) => break,
+                Err(error) => return Poll::Ready(Departure::Broken(error)),
+            }
+        }
+        match self.input {
+            Input::Ended(end) if self.replies.is_empty() && self.backlog.is_empty() => {
+                Poll::Ready(match end {
+                    End::OfStream => Departure::Closed,
+                    End::OfService => Departure::Stopped,
+                })
+            }
+            Input::Open | Input::Stopping | Input::Ended(_) => self.poll_deadline(cx, now),
+        }
+    }
+
+    /// One round of telling and taking in; pending if nothing more can be taken in now.
+    fn poll_exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<Poll<()>> {
+        self.tell(cx, now)?;
+        if !self.has_room() {
+            return Ok(Poll::Pending);
+        }
+        if !self.backlog.is_empty() {
+            let backlog = std::mem::take(&mut self.backlog);
+            self.take_in(cx, now, &backlog)?;
+            return Ok(Poll::Ready(()));
+        }
+        if matches!(self.input, Input::Ended(_)) {
+            return Ok(Poll::Pending);
+        }
+        match self.poll_read(cx, now) {
+            Poll::Ready(Ok(0)) => {
+                self.input = Input::Ended(End::OfStream);
+                self.answer(None);
+            }
+            Poll::Ready(read) => {
+                read?;
+            }
+            Poll::Pending if self.input == Input::Stopping => {
+                self.input = Input::Ended(End::OfService);
+                return Ok(Poll::Pending);
+            }
+            Poll::Pending => return Ok(Poll::Pending),
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    /// Whether more commands may be taken in.
+    fn has_room(&self) -> bool {
+        self.replies.questions() < QUESTIONS_MAX && self.replies.unsent() < self.limits.reply_bytes_max
+    }
+
+    /// Reads into the thread's buffer and takes that in; says how many bytes there were.
+    fn poll_read(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Result<usize>> {
+        let mut buffer = INPUT.take();
+        buffer.resize(READ_BYTES, 0);
+        let mut input = ReadBuf::new(&mut buffer);
+        let read = match Pin::new(&mut self.stream).poll_read(cx, &mut input) {
+            Poll::Ready(Ok(())) => {
+                self.active_at = now;
+                let bytes = input.filled().len();
+                Poll::Ready(self.take_in(cx, now, input.filled()).map(|()| bytes))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        INPUT.set(buffer);
+        read
+    }
+
+    /// Answers the commands in `input`; keeps those for whose replies there is no room.
+    fn take_in(&mut self, cx: &mut Context<'_>, now: Instant, input: &[u8]) -> io::Result<()> {
+        let mut rest = input;
+        while !rest.is_empty() && self.has_room() {
+            // A question begins with a W, so this many bytes hold at most so many questions.
+            let end = memchr_iter(b'W', rest).nth(QUESTIONS_PER_PIECE).unwrap_or(rest.len());
+            let (piece, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            self.answer(Some(piece));
+            rest = after;
+            if !rest.is_empty() {
+                self.tell(cx, now)?;
+            }
+        }
+        self.backlog.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// Answers the lines that end in `piece`, or at the end of the stream.
+    fn answer(&mut self, piece: Option<&[u8]>) {
+        let split = match piece {
+            Some(piece) => self.splitter.split(piece),
+            None => self.splitter.finish(),
+        };
+        let lines: Vec<Line<'_>> = split.lines().collect();
+        if lines.is_empty() {
+            return;
+        }
+        let commands = answer::parse(&lines, &self.gateway.provider().limits);
+        let mut answers = Vec::with_capacity(commands.len());
+        let at = self.gateway.submit(&commands, &mut answers);
+        let mark = self.replies.mark();
+        self.replies.tail().reserve(piece.map_or(0, <[u8]>::len));
+        for ((line, command), answer) in lines.iter().zip(&commands).zip(&answers) {
+            let question = answer::print(self.replies.tail(), self.gateway.server(), line, command, answer);
+            if let Some((position, question)) = question {
+                self.replies.ask((self.gateway.provider().ask)(position, question));
+            }
+        }
+        let mut pen = self.gateway.traffic().pen();
+        pen.received(self.party, at, lines.iter().map(answer::bytes));
+        pen.sent(self.party, at, self.replies.since(mark));
+    }
+
+    /// Makes ready what providers have said, and writes as much as the client takes.
+    fn tell(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<()> {
+        if self.replies.questions() > 0 {
+            let (gateway, party) = (&self.gateway, self.party);
+            self.replies.advance(cx, |body_bytes, then| {
+                let at = gateway.clock();
+                let mut pen = gateway.traffic().pen();
+                pen.sent_body(party, at, gateway.provider().subject, body_bytes);
+                pen.sent(party, at, then);
+            });
+        }
+        while !self.replies.ready().is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, self.replies.ready()) {
+                Poll::Ready(written) => {
+                    self.replies.wrote(written?);
+                    self.active_at = now;
+                    self.stalled_at = None;
+                }
+                Poll::Pending => break,
+            }
+        }
+        if self.replies.ready().is_empty() || self.replies.unsent() < self.limits.reply_bytes_max {
+            self.stalled_at = None;
+        } else {
+            self.stalled_at.get_or_insert(now);
+        }
+        Ok(())
+    }
+
+    /// Ends the connection when its time has come.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Departure> {
+        let (deadline, departure) = self.deadline();
+        if now >= deadline {
+            return Poll::Ready(departure);
+        }
+        // An early timer is cheaper than one that is moved with each command: it fires, and is set anew.
+        if deadline < self.timer.deadline() {
+            self.timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(departure);
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+
+    fn deadline(&self) -> (Instant, Departure) {
+        let idle = (self.active_at + self.limits.idle_timeout, Departure::Idle);
+        let stalled = self.stalled_at.map(|at| (at + STALL_MAX, Departure::Stalled));
+        let overdue = self.stopping_at.map(|at| (at + DRAIN_MAX, Departure::Overdue));
+        let earliest = |a: (Instant, Departure), b: (Instant, Departure)| if b.0 < a.0 { b } else { a };
+        [stalled, overdue].into_iter().flatten().fold(idle, earliest)
+    }
+}

@@ -1,0 +1,115 @@
+//! The replies of one connection in order, some of which wait for a provider.
+//!
+//! Knows bytes and futures, no sockets. The one thing to know: new replies go to the tail, which is what is ready to be
+//! written unless a question waits; then it is whatever stands behind the last one.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll},
+};
+
+use crate::gateway::Nearby;
+
+/// Memory that is kept for the next replies: a few usual ones, 5 MB at 10,000 connections.
+const IDLE_BYTES_MAX: usize = 512;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Replies {
+    /// May be written, from `written` on.
+    ready: Vec<u8>,
+    written: usize,
+    waiting: VecDeque<Waiting>,
+}
+
+/// A question, and the replies behind it.
+struct Waiting {
+    body: Body,
+    then: Vec<u8>,
+}
+
+enum Body {
+    Asked(Nearby),
+    Told(Vec<u8>),
+}
+
+impl Replies {
+    /// Where the next reply is appended.
+    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+        self.waiting.back_mut().map_or(&mut self.ready, |last| &mut last.then)
+    }
+
+    /// Appends what a provider is going to say.
+    pub(super) fn ask(&mut self, nearby: Nearby) {
+        self.waiting.push_back(Waiting { body: Body::Asked(nearby), then: Vec::new() });
+    }
+
+    /// Asks all providers how far they are, and makes ready what nothing holds back any more: tells `released` the
+    /// length of each body and the replies behind it. Providers that are not done wake `cx`.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>, mut released: impl FnMut(usize, &[u8])) {
+        for waiting in &mut self.waiting {
+            if let Body::Asked(nearby) = &mut waiting.body
+                && let Poll::Ready(body) = nearby.as_mut().poll(cx)
+            {
+                waiting.body = Body::Told(body);
+            }
+        }
+        while let Some(Waiting { body: Body::Told(body), then }) =
+            self.waiting.pop_front_if(|first| matches!(first.body, Body::Told(_)))
+        {
+            self.ready.extend_from_slice(&body);
+            self.ready.extend_from_slice(&then);
+            released(body.len(), &then);
+        }
+    }
+
+    /// Bytes that may be written.
+    pub(super) fn ready(&self) -> &[u8] {
+        self.ready.get(self.written..).unwrap_or_default()
+    }
+
+    /// How long all is that was ever made ready and is still in memory: to find what one batch adds.
+    pub(super) const fn mark(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// What was made ready since `mark`.
+    pub(super) fn since(&self, mark: usize) -> &[u8] {
+        self.ready.get(mark..).unwrap_or_default()
+    }
+
+    /// Forgets the first `bytes` of what is ready.
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.written += bytes;
+        if self.written >= self.ready.len() {
+            self.written = 0;
+            self.ready.clear();
+            self.ready.shrink_to(IDLE_BYTES_MAX);
+        } else if self.written > self.ready.len() / 2 {
+            self.ready.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Bytes that are not written yet, those behind a question included.
+    pub(super) fn unsent(&self) -> usize {
+        let held_back = self.waiting.iter().map(|waiting| {
+            let body = match &waiting.body {
+                Body::Asked(_) => 0,
+                Body::Told(body) => body.len(),
+            };
+            body + waiting.then.len()
+        });
+        self.ready().len() + held_back.sum::<usize>()
+    }
+
+    /// Questions that hold replies back.
+    pub(super) fn questions(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether every reply was written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready().is_empty() && self.waiting.is_empty()
+    }
+}

@@ -1,0 +1,66 @@
+//! Accepts the connections of clients.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time,
+};
+
+use crate::{
+    frontends::{Permit, Service},
+    traffic::{Channel, Party},
+};
+
+use super::connection::Connection;
+
+/// First and longest wait after the system refused to accept, for want of file numbers or memory: it gets some back as
+/// connections end, and there is nothing else to do about it.
+const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
+const BACK_OFF_LONGEST: Duration = Duration::from_secs(1);
+
+/// Accepts until the service stops.
+pub(super) async fn serve(listener: TcpListener, service: Service) {
+    let mut back_off = BACK_OFF_FIRST;
+    while let Some(accepted) = service.stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, client)) => {
+                back_off = BACK_OFF_FIRST;
+                if let Some(permit) = service.admission.admit(client) {
+                    service.tasks.spawn(converse(stream, client, permit, service.clone()));
+                }
+            }
+            // The client gave up before it was accepted.
+            Err(error) if is_the_clients(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections");
+                let _ = service.stop.run_until_cancelled(time::sleep(back_off)).await;
+                back_off = (2 * back_off).min(BACK_OFF_LONGEST);
+            }
+        }
+    }
+}
+
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+async fn converse(stream: TcpStream, client: SocketAddr, permit: Permit, service: Service) {
+    // Replies are written in whole batches: nothing is gained by holding back a small one.
+    let _ = stream.set_nodelay(true);
+    let party = Party { channel: Channel::Client(permit.number()), peer: Some(client) };
+    let gateway = &service.gateway;
+    gateway.traffic().pen().came(party, gateway.clock(), "client");
+    let mut connection = Connection::new(stream, party, gateway.clone(), service.limits);
+    let departed = service.stop.run_until_cancelled(std::future::poll_fn(|cx| connection.poll(cx))).await;
+    let departure = match departed {
+        Some(departure) => departure,
+        None => {
+            connection.stop();
+            std::future::poll_fn(|cx| connection.poll(cx)).await
+        }
+    };
+    connection.close(&departure);
+    gateway.traffic().pen().went(party, gateway.clock(), &departure.to_string());
+}

@@ -1,0 +1,142 @@
+//! The line protocol in datagrams: lines in, their replies back in one datagram.
+//!
+//! A sender's address may be forged, so nothing here answers with much more than it was sent, answers an address that
+//! is no single machine's, or answers an answer: two servers made to talk to each other fall silent.
+
+use std::{io, net::SocketAddr, ops::Range};
+
+use herd_core::{command::Command, wire::lines::Line};
+use tokio::net::UdpSocket;
+
+use crate::{
+    frontends::Service,
+    muffler::Muffler,
+    traffic::{Channel, Party},
+};
+
+use super::answer;
+
+/// Largest datagram: 65,535 bytes less the headers of IPv4 and UDP.
+const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// Bytes of datagrams that are answered together: three of the largest, or 3,000 usual ones.
+const BATCH_BYTES: usize = 4 * 64 * 1024;
+
+/// Datagrams that are answered together: measured for TCP, more than 32 commands at once gain little.
+const BATCH_DATAGRAMS: usize = 64;
+
+/// Serves until the service stops.
+pub(super) async fn serve(socket: UdpSocket, service: Service) {
+    let mut buffer = vec![0; BATCH_BYTES];
+    let mut datagrams = Vec::with_capacity(BATCH_DATAGRAMS);
+    let unanswered = Muffler::default();
+    loop {
+        let is_stopping = service.stop.is_cancelled();
+        // What has arrived is answered even when the service stops.
+        if !is_stopping {
+            match service.stop.run_until_cancelled(socket.readable()).await {
+                Some(Ok(())) | None => {}
+                Some(Err(error)) => {
+                    tracing::error!(%error, "datagrams are no longer served");
+                    return;
+                }
+            }
+        }
+        receive(&socket, &mut buffer, &mut datagrams);
+        if datagrams.is_empty() && is_stopping {
+            return;
+        }
+        for (reply, client) in replies(&service, &buffer, &datagrams) {
+            let sent = reply.len() <= DATAGRAM_BYTES_MAX && socket.send_to(&reply, client).await.is_ok();
+            if !sent && let Some(datagrams) = unanswered.count(1) {
+                tracing::warn!(datagrams, "datagrams could not be answered");
+            }
+        }
+    }
+}
+
+/// Takes what has arrived, as far as there is room.
+fn receive(socket: &UdpSocket, buffer: &mut [u8], datagrams: &mut Vec<(Range<usize>, SocketAddr)>) {
+    datagrams.clear();
+    let mut start = 0;
+    while datagrams.len() < BATCH_DATAGRAMS && buffer.len() - start > DATAGRAM_BYTES_MAX {
+        match socket.try_recv_from(buffer.get_mut(start..).unwrap_or_default()) {
+            Ok((bytes, client)) => {
+                if may_be_answered(client) {
+                    datagrams.push((start..start + bytes, client));
+                    start += bytes;
+                }
+            }
+            // An earlier reply reached nobody: nothing that the next datagram has to wait for.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(_) => break,
+        }
+    }
+}
+
+fn may_be_answered(client: SocketAddr) -> bool {
+    let is_one_machine = match client.ip().to_canonical() {
+        std::net::IpAddr::V4(ip) => !(ip.is_multicast() || ip.is_broadcast() || ip.is_unspecified()),
+        std::net::IpAddr::V6(ip) => !(ip.is_multicast() || ip.is_unspecified()),
+    };
+    is_one_machine && client.port() != 0
+}
+
+/// Answers datagrams together: the replies to each, unless there are none.
+fn replies(
+    service: &Service,
+    buffer: &[u8],
+    datagrams: &[(Range<usize>, SocketAddr)],
+) -> Vec<(Vec<u8>, SocketAddr)> {
+    let gateway = &service.gateway;
+    let mut lines = Vec::new();
+    let mut counts = Vec::with_capacity(datagrams.len());
+    for (range, _) in datagrams {
+        let before = lines.len();
+        push_lines(&mut lines, buffer.get(range.clone()).unwrap_or_default(), service.limits.line_bytes_max);
+        counts.push(lines.len() - before);
+    }
+    let mut commands = answer::parse(&lines, &gateway.provider().limits);
+    for command in &mut commands {
+        if matches!(command, Command::Whatsat(_)) {
+            *command = Command::Invalid;
+        }
+    }
+    let mut answers = Vec::with_capacity(commands.len());
+    let at = gateway.submit(&commands, &mut answers);
+    let mut answered = lines.iter().zip(&commands).zip(&answers);
+    let mut pen = gateway.traffic().pen();
+    let mut replies = Vec::with_capacity(datagrams.len());
+    for ((_, client), count) in datagrams.iter().zip(counts) {
+        let party = Party { channel: Channel::Datagram, peer: Some(*client) };
+        let mut reply = Vec::new();
+        for ((line, command), answer) in answered.by_ref().take(count) {
+            pen.received(party, at, [answer::bytes(line)]);
+            if !is_refusal_of_refusal(line) {
+                // Without WHATSAT nothing is left to ask a provider.
+                let _ = answer::print(&mut reply, gateway.server(), line, command, answer);
+            }
+        }
+        pen.sent(party, at, &reply);
+        if !reply.is_empty() {
+            replies.push((reply, *client));
+        }
+    }
+    replies
+}
+
+/// Appends the lines of a datagram. Its end ends the last one.
+fn push_lines<'a>(lines: &mut Vec<Line<'a>>, datagram: &'a [u8], line_bytes_max: usize) {
+    for bytes in datagram.split_inclusive(|&byte| byte == b'\n') {
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        lines.push(match bytes.split_at_checked(line_bytes_max) {
+            Some((head, [_, ..])) => Line::TooLong(head),
+            _ => Line::Whole(bytes),
+        });
+    }
+}
+
+/// Whether a line is what a server makes of another's refusal: only servers that answer each other say that.
+fn is_refusal_of_refusal(line: &Line<'_>) -> bool {
+    answer::bytes(line).starts_with(b"? ? ")
+}

@@ -1,0 +1,104 @@
+//! Wires one server together, and takes it apart in order.
+//!
+//! The only place that knows all parts. `run` takes bound listeners and a shutdown future, so a test is just another
+//! caller.
+
+use std::{io, sync::Arc, time::Duration};
+
+use herd_core::node::{Node, NodeSettings};
+use tokio::time;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    clock::Clock,
+    engine::Engine,
+    frontends::{self, Admission, ClientLimits, Service},
+    gateway::{Gateway, Provider},
+    listen::Listeners,
+    traffic::{Traffic, TrafficSettings},
+};
+
+/// Time between two sweeps of expired reports: 16 sweeps pass the whole table.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Longest time that tasks have to end: connections give themselves [`DRAIN_MAX`](crate::frontends::DRAIN_MAX), and
+/// with [`LOG_MAX`] this stays below the promised 5 s.
+const TASKS_MAX: Duration = Duration::from_secs(3);
+
+/// Longest time that the traffic log has to be written: its buffers hold 16 MiB, a slow disk writes those in 1 s.
+const LOG_MAX: Duration = Duration::from_millis(1500);
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct RunSettings {
+    /// The node's own settings; its name is the server's.
+    pub node: NodeSettings,
+    /// The clocks.
+    pub clock: Clock,
+    /// Bounds on what clients may make it hold.
+    pub limits: ClientLimits,
+    /// What WHATSAT asks.
+    pub provider: Provider,
+    /// The traffic log, if there is to be one.
+    pub traffic: Option<TrafficSettings>,
+}
+
+/// Why a server did not start. The machine is at fault; nothing was served.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The system gives no thread for the traffic log.
+    #[error("cannot start the traffic log: {0}")]
+    Traffic(#[source] io::Error),
+}
+
+/// Serves until `shutdown` resolves; then accepts nobody, answers what has arrived, writes everything down and returns
+/// within 5 s.
+///
+/// # Errors
+/// The server cannot start.
+pub async fn run(
+    settings: RunSettings,
+    mut listeners: Listeners,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let node = Arc::new(Node::new(settings.node));
+    let traffic = match settings.traffic {
+        Some(traffic) => Traffic::start(traffic, Arc::clone(&node)).map_err(RunError::Traffic)?,
+        None => Traffic::off(),
+    };
+    let engine = Arc::new(Engine::new(node, settings.clock, traffic.clone()));
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+
+    tasks.spawn(sweep(Arc::clone(&engine), stop.clone()));
+    let service = Service {
+        gateway: Gateway::new(Arc::clone(&engine), settings.provider),
+        admission: Arc::new(Admission::new(&settings.limits)),
+        limits: settings.limits,
+        tasks: tasks.clone(),
+        stop: stop.clone(),
+    };
+    for start in frontends::ALL {
+        start(&mut listeners, &service);
+    }
+
+    shutdown.await;
+    stop.cancel();
+    tasks.close();
+    if time::timeout(TASKS_MAX, tasks.wait()).await.is_err() {
+        tracing::warn!(tasks = tasks.len(), "some tasks did not end in time");
+    }
+    if !matches!(tokio::task::spawn_blocking(move || traffic.stop(LOG_MAX)).await, Ok(true)) {
+        tracing::warn!("the traffic log could not be finished");
+    }
+    Ok(())
+}
+
+/// Drops expired reports, a sixteenth of the table at a time.
+async fn sweep(engine: Arc<Engine>, stop: CancellationToken) {
+    let mut every = time::interval(SWEEP_EVERY);
+    every.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        engine.node().sweep(engine.clock());
+    }
+}

@@ -1,0 +1,134 @@
+//! What waits for the writer: entries in order, their text in one block.
+
+use std::{fmt, mem, net::SocketAddr};
+
+use herd_core::time::Timestamp;
+
+/// Which connection an entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// A client's connection, numbered from 1 since the server started.
+    Client(u64),
+    /// A datagram.
+    Datagram,
+    /// A link, numbered from 1 since the server started.
+    Link(u64),
+    /// The log itself.
+    Log,
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(number) => write!(f, "c{number}"),
+            Self::Datagram => f.write_str("u"),
+            Self::Link(number) => write!(f, "l{number}"),
+            Self::Log => f.write_str("-"),
+        }
+    }
+}
+
+/// Who an entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// The connection.
+    pub channel: Channel,
+    /// The other end of it; the log itself has none.
+    pub peer: Option<SocketAddr>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Received,
+    Sent,
+    Came,
+    Went,
+    Reports,
+    Lost,
+}
+
+impl Event {
+    /// The sign in the log.
+    pub(super) const fn sign(self) -> &'static str {
+        match self {
+            Self::Received => "<",
+            Self::Sent => ">",
+            Self::Came => "+",
+            Self::Went => "-",
+            Self::Reports => "=",
+            Self::Lost => "!",
+        }
+    }
+}
+
+/// One event, or several of one kind at one time. Its text is lines that each end with LF, or records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) event: Event,
+    pub(super) party: Party,
+    pub(super) at: Timestamp,
+    text_bytes: usize,
+}
+
+/// Entries and their text.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    entries: Vec<Entry>,
+    text: Vec<u8>,
+}
+
+impl Buffer {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes in use.
+    pub(super) const fn bytes(&self) -> usize {
+        self.text.len() + self.entries.len() * size_of::<Entry>()
+    }
+
+    /// Adds an entry with the text that `write` appends, and returns what `write` does.
+    pub(super) fn append(
+        &mut self,
+        event: Event,
+        party: Party,
+        at: Timestamp,
+        write: impl FnOnce(&mut Vec<u8>) -> usize,
+    ) -> usize {
+        let start = self.text.len();
+        let lines = write(&mut self.text);
+        self.entries.push(Entry { event, party, at, text_bytes: self.text.len() - start });
+        lines
+    }
+
+    /// Takes the last entry back.
+    pub(super) fn undo(&mut self) {
+        if let Some(entry) = self.entries.pop() {
+            self.text.truncate(self.text.len() - entry.text_bytes);
+        }
+    }
+
+    /// The entries in order, with their text.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
+        let mut rest = self.text.as_slice();
+        self.entries.iter().map(move |entry| {
+            let (text, after) = rest.split_at_checked(entry.text_bytes).unwrap_or((rest, &[]));
+            rest = after;
+            (entry, text)
+        })
+    }
+
+    /// Empties it and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.text.clear();
+    }
+
+    /// Gives the memory of an empty buffer back.
+    pub(super) fn release(&mut self) {
+        if self.is_empty() {
+            drop(mem::take(self));
+        }
+    }
+}

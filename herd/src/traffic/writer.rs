@@ -1,0 +1,175 @@
+//! The thread that formats and writes what requests left in the buffer.
+//!
+//! It sleeps while there is nothing to do. Woken, it pauses a little before it takes the buffer, so that under load it
+//! is woken twenty times a second and not by each request.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use herd_core::{node::Node, report::Sighting, time::Timestamp, wire::record::Record};
+
+use super::{
+    Shared, TrafficSettings,
+    entry::{Buffer, Channel, Entry, Event, Party},
+    escape::{TimePrinter, escape},
+    file::RotatingFile,
+};
+
+/// Pause between two writes: waking a thread costs 20 us of CPU, so this keeps it under 0.1 %; whoever follows the
+/// log does not notice it.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Text handed to the file at once: amortises the system call.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Time between two attempts after the file could not be written.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Writes until the log is stopped.
+pub(super) fn run(shared: &Shared, settings: TrafficSettings, node: &Arc<Node>) {
+    let mut writer = Writer {
+        node,
+        path: settings.path.display().to_string(),
+        file: RotatingFile::new(settings),
+        times: TimePrinter::default(),
+        text: String::new(),
+        unwritten: 0,
+        failed_at: None,
+    };
+    let mut buffer = Buffer::default();
+    loop {
+        let mut filling = shared.filling.lock();
+        if filling.is_idle() {
+            filling.is_written = true;
+            filling.buffer.release();
+            buffer.release();
+            filling.is_gone = filling.is_stopping;
+            shared.written.notify_all();
+            if filling.is_gone {
+                return;
+            }
+            shared.work.wait(&mut filling);
+            continue;
+        }
+        if !filling.is_urgent && !filling.is_stopping {
+            shared.work.wait_for(&mut filling, PAUSE);
+        }
+        let lost = filling.take(&mut buffer);
+        drop(filling);
+        writer.write(&buffer, lost);
+        buffer.clear();
+    }
+}
+
+struct Writer<'a> {
+    node: &'a Arc<Node>,
+    path: String,
+    file: RotatingFile,
+    times: TimePrinter,
+    text: String,
+    /// Lines lost since the file could not be written.
+    unwritten: u64,
+    failed_at: Option<Instant>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, buffer: &Buffer, lost: Option<(Timestamp, u64)>) {
+        for (entry, text) in buffer.entries() {
+            self.format(entry, text);
+            if self.text.len() >= PIECE_BYTES {
+                self.hand_over(entry.at);
+            }
+        }
+        let last = buffer.entries().last().map(|(entry, _)| entry.at);
+        if let Some((at, lines)) = lost {
+            self.format_lost(at, lines);
+        }
+        if let Some(at) = last.or(lost.map(|(at, _)| at)) {
+            self.hand_over(at);
+        }
+        self.text.shrink_to(2 * PIECE_BYTES);
+    }
+
+    fn format(&mut self, entry: &Entry, text: &[u8]) {
+        let head = Head::new(&mut self.times, entry.event, entry.party, entry.at);
+        if entry.event == Event::Reports {
+            let mut rest = text;
+            while let Ok(record) = Record::decode(rest) {
+                rest = rest.get(record.bytes().len()..).unwrap_or_default();
+                let Some(server) = self.node.names().name(record.server()) else { continue };
+                let mut line = Vec::new();
+                Sighting::of(&record, server).print(&mut line);
+                head.line(&mut self.text, line.strip_suffix(b"\n").unwrap_or(&line));
+            }
+            return;
+        }
+        // Every line ends with LF, so there is nothing after the last one.
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
+            head.line(&mut self.text, line.strip_suffix(b"\n").unwrap_or(line));
+        }
+    }
+
+    fn format_lost(&mut self, at: Timestamp, lines: u64) {
+        let party = Party { channel: Channel::Log, peer: None };
+        let head = Head::new(&mut self.times, Event::Lost, party, at);
+        head.line(&mut self.text, format!("{lines} lines lost").as_bytes());
+    }
+
+    /// Writes the text, or gives it up and counts its lines.
+    fn hand_over(&mut self, at: Timestamp) {
+        let text = std::mem::take(&mut self.text);
+        if self.unwritten > 0 {
+            self.format_lost(at, self.unwritten);
+            let notice = std::mem::take(&mut self.text);
+            if self.put(&notice) == 0 {
+                self.unwritten = 0;
+            }
+        }
+        self.unwritten += self.put(&text);
+        self.text = text;
+        self.text.clear();
+    }
+
+    /// Writes lines and says how many of them could not be written.
+    fn put(&mut self, lines: &str) -> u64 {
+        let mut rest = lines.as_bytes();
+        if self.failed_at.is_none_or(|failed_at| failed_at.elapsed() >= RETRY_EVERY) {
+            let path = &self.path;
+            match (self.file.write(&mut rest), self.failed_at) {
+                (Ok(()), None) => {}
+                (Ok(()), Some(_)) => {
+                    tracing::info!(path, "the traffic log can be written again");
+                    self.failed_at = None;
+                }
+                (Err(error), known) => {
+                    if known.is_none() {
+                        tracing::error!(path, %error, "the traffic log cannot be written");
+                    }
+                    self.failed_at = Some(Instant::now());
+                }
+            }
+        }
+        rest.iter().filter(|&&byte| byte == b'\n').count() as u64
+    }
+}
+
+/// What the lines of one entry begin with.
+struct Head(String);
+
+impl Head {
+    fn new(times: &mut TimePrinter, event: Event, party: Party, at: Timestamp) -> Self {
+        let mut head = String::with_capacity(80);
+        times.print(&mut head, at);
+        let peer = party.peer.map_or_else(|| "-".into(), |peer| peer.to_string());
+        head.push_str(&format!(" {} {peer} {} ", party.channel, event.sign()));
+        Self(head)
+    }
+
+    fn line(&self, out: &mut String, text: &[u8]) {
+        out.push_str(&self.0);
+        escape(out, text);
+        out.push('\n');
+    }
+}
