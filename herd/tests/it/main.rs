@@ -6,3 +6,5 @@ mod program;
 mod check;
 mod client;
 mod up;
+mod flock;
+mod herd_of_five;
