@@ -67,7 +67,7 @@ mod tests {
             let sixes = text.bytes().map(|c| ALPHABET.iter().position(|a| *a == c).unwrap());
             let bits: Vec<usize> = sixes.flat_map(|six| (0..6).rev().map(move |bit| six >> bit & 1)).collect();
             let bytes: Vec<u8> =
-                bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, bit| byte << 1 | *bit as u8)).collect();
+                bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, bit| byte << 1 | u8::from(*bit == 1))).collect();
             prop_assert_eq!(&bytes[..3], [0x0a, 0x12, 0x09]);
             prop_assert_eq!(bytes[11], 0x11);
             let mixed = u64::from_le_bytes(bytes[3..11].try_into().unwrap());

@@ -46,7 +46,7 @@ mod tests {
             (20.370_112_5, 2.782_234_375, "7FG49QCJ+2V"),
             (90.0, 1.0, "CFX3X2X2+X2"),
             (-90.0, -180.0, "22222222+22"),
-            (0.0, 180.0, "62222222+22"),
+            (0.0, 180.0, "62G22222+22"),
         ];
         for (lat, lng, expected) in cases {
             assert_eq!(plus_code(Coordinates::from_degrees(lat, lng).unwrap()), expected);

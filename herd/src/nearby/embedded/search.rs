@@ -48,12 +48,10 @@ pub(crate) fn search(index: &Index, circle: &Circle, limit: usize) -> Vec<Hit> {
             continue;
         }
         let level = best.level + 1;
-        let row = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let first_child = |node: Node| usize::try_from(node.first_child()).unwrap_or(usize::MAX);
         // The children end where those of the next cell of the level start.
-        let end = rows
-            .get(best.at + 1)
-            .map_or(index.level(level).len(), |row_| row(Node::read(row_).first_child()));
-        let children = Cursor { rank: 0, level, at: row(node.first_child()), end };
+        let end = rows.get(best.at + 1).map(Node::read).map_or_else(|| index.level(level).len(), first_child);
+        let children = Cursor { rank: 0, level, at: first_child(node), end };
         heap.extend(next(index, circle, children).map(Reverse));
     }
     hits
