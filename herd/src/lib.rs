@@ -9,6 +9,8 @@ pub mod engine;
 pub mod gateway;
 pub mod frontends;
 pub mod traffic;
+pub mod nearby;
+pub mod links;
 mod muffler;
 pub mod supervisor;
 pub mod cli;

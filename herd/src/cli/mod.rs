@@ -20,6 +20,7 @@ mod serve;
 mod client;
 mod check;
 mod drawing;
+mod places;
 
 /// A herd of application servers for live locations
 #[derive(Debug, Parser)]
@@ -37,6 +38,8 @@ enum Command {
     Send(client::SendArgs),
     /// Reads a configuration, draws the herd and names its weak points
     Check(check::Args),
+    /// Makes place indexes
+    Places(places::PlacesArgs),
     /// Prints the effective configuration, without secrets
     Config(HerdArgs),
 }
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Whatsat(args) => client::whatsat(&args),
         Command::Send(args) => client::send(&args),
         Command::Check(args) => check::run(&args),
+        Command::Places(args) => places::run(&args).map_err(Failure::AtWork),
         Command::Config(args) => print_config(&args),
     };
     let (code, error) = match done {

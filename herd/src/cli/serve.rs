@@ -4,24 +4,35 @@
 //! neighbours' addresses, and its end means stop: so no server outlives its supervisor, however that ended.
 
 use std::{
-    future::Future,
     io::{self, BufRead, Write},
     net::SocketAddr,
+    path::Path,
+    sync::Arc,
     thread,
 };
 
 use anyhow::Context;
-use herd_core::server::Name;
+use herd_core::{
+    node::NodeSettings,
+    secret::{HerdKey, Secret},
+    server::Name,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::{Failure, HerdArgs, stop_signal};
 use crate::{
-    config::{AddressOverride, Config},
+    clock::Clock,
+    config::{AddressOverride, Config, NearbyConfig},
+    frontends::ClientLimits,
+    gateway::{Ask, Provider},
     listen::Listeners,
+    nearby::Nearby,
     roster::Roster,
+    run::{RunSettings, run as run_server},
     supervisor::{Announcement, Instruction},
+    traffic::TrafficSettings,
 };
 
 /// Runs one server.
@@ -63,6 +74,7 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
     let signal = stop_signal()?;
     let listeners = Listeners::bind(server).map_err(|error| Failure::Wrong(error.into()))?;
     let (roster, neighbours) = watch::channel(Roster::new(&config, &args.name));
+    let settings = settings(&config, &args.name, neighbours)?;
     if args.supervised {
         follow_instructions(roster, stop.clone());
     }
@@ -73,7 +85,67 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
             () = stop.cancelled() => {}
         }
     };
-    run_until(config, args.name.clone(), neighbours, listeners, shutdown).await
+    run_server(settings, listeners, shutdown).await.map_err(|error| Failure::AtWork(error.into()))
+}
+
+/// What the configuration makes of this server. Opens the provider's files, so that what is wrong with them is said
+/// before anything is announced.
+fn settings(config: &Config, name: &Name, roster: watch::Receiver<Roster>) -> Result<RunSettings, Failure> {
+    let secret = config.secret.as_ref().map(|secret| Secret::new(secret.expose()));
+    let herd_key = HerdKey::derive(&config.name, secret.as_ref());
+    let limits = &config.limits;
+    let node = NodeSettings {
+        future_tolerance: limits.future_tolerance,
+        ttl: limits.ttl,
+        clients_max: bound(limits.clients_max),
+        log_bytes_max: bound(limits.log_bytes_max),
+        ..NodeSettings::new(name.clone(), random()?, random()?, herd_key)
+    };
+    let traffic = config.traffic.enabled.then(|| TrafficSettings {
+        path: config.log_dir.join(format!("{name}.log")),
+        file_bytes_max: config.traffic.file_bytes_max,
+        files_max: config.traffic.files_max,
+    });
+    Ok(RunSettings {
+        herd: config.name.clone(),
+        node,
+        clock: Clock::system(),
+        limits: ClientLimits {
+            line_bytes_max: bound(limits.line_bytes_max),
+            connections_max: bound(limits.connections_max),
+            connections_per_address_max: bound(limits.connections_per_address_max),
+            idle_timeout: limits.idle_timeout,
+            reply_bytes_max: bound(limits.reply_bytes_max),
+        },
+        provider: provider(&config.nearby)?,
+        traffic,
+        roster,
+    })
+}
+
+/// A bound beyond what the machine can count bounds nothing.
+fn bound(number: impl TryInto<usize>) -> usize {
+    number.try_into().unwrap_or(usize::MAX)
+}
+
+fn random() -> Result<u64, Failure> {
+    Ok(getrandom::u64().context("the operating system gives no random numbers")?)
+}
+
+fn provider(config: &NearbyConfig) -> Result<Provider, Failure> {
+    // Relative paths were resolved when the configuration was read.
+    let here = Path::new("");
+    let (subject, nearby) = match config {
+        NearbyConfig::Places(places) => ("places", Nearby::places(places, here)),
+        NearbyConfig::Messages(messages) => ("messages", Nearby::messages(messages, here)),
+    };
+    let nearby = Arc::new(nearby.map_err(|error| Failure::Wrong(error.into()))?);
+    let limits = nearby.limits();
+    let ask: Ask = Arc::new(move |position, question| {
+        let nearby = Arc::clone(&nearby);
+        Box::pin(async move { nearby.answer(position, question).await })
+    });
+    Ok(Provider { subject, limits, ask })
 }
 
 /// One line per bound address, then `ready`: connections are accepted from here on.
@@ -112,17 +184,4 @@ fn log_diagnostics() {
         .with_target(false)
         .log_internal_errors(false)
         .init();
-}
-
-/// The seam to `run`: everything is bound and known, the server runs until `shutdown` ends.
-async fn run_until(
-    _config: Config,
-    _name: Name,
-    _neighbours: watch::Receiver<Roster>,
-    listeners: Listeners,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), Failure> {
-    shutdown.await;
-    drop(listeners);
-    Ok(())
 }

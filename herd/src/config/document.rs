@@ -15,8 +15,10 @@ use toml::{
     de::{DeTable, Deserializer, Error},
 };
 
+use crate::nearby::{MessagesConfig, PlacesConfig};
+
 use super::{
-    Config, ConfigError, Limits, MessagesConfig, NearbyConfig, PlacesConfig, Secret, Server, Traffic,
+    Config, ConfigError, Limits, NearbyConfig, Secret, Server, Traffic,
     mistake::{Mistake, Outline, explain, line_of, suggest},
 };
 

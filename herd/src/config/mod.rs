@@ -11,6 +11,8 @@ use std::{
 
 use herd_core::server::Name;
 
+use crate::nearby::{MessagesConfig, PlacesConfig};
+
 mod document;
 mod effective;
 mod mistake;
@@ -23,7 +25,7 @@ mod shape;
 pub use mistake::ConfigError;
 pub use preset::Preset;
 pub use secret::{SECRET_BYTES_MIN, Secret, SecretError};
-pub use section::{Limits, MessagesConfig, MessagesProvider, PlacesConfig, PlacesProvider, Traffic};
+pub use section::{Limits, Traffic};
 pub use shape::Shape;
 
 /// First port of a preset: server `i` speaks the line protocol on 12000 + i.

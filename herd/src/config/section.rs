@@ -1,8 +1,8 @@
-//! The `[limits]`, `[traffic]`, `[places]` and `[messages]` sections, with their defaults and ranges.
+//! The `[limits]` and `[traffic]` sections, with their defaults and ranges; `[places]` and `[messages]` are `nearby`'s own.
 //!
 //! docs/configuration.md says what each knob trades; the ranges there and here are the same.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use herd_core::limits;
 use serde::Deserialize;
@@ -98,44 +98,6 @@ impl Traffic {
         size("file_bytes_max", self.file_bytes_max, 4 << 10..=1 << 40)
             .or_else(|| count("files_max", self.files_max, 1..=10_000))
     }
-}
-
-/// Where places come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PlacesConfig {
-    /// Who answers.
-    pub provider: PlacesProvider,
-    /// Embedded: an imported index; `None` is the built-in one.
-    pub index: Option<PathBuf>,
-}
-
-/// Who answers questions about places.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PlacesProvider {
-    /// An index in this process.
-    #[default]
-    Embedded,
-}
-
-/// Where messages come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MessagesConfig {
-    /// Who answers.
-    pub provider: MessagesProvider,
-    /// Embedded: an imported index; `None` is the built-in one.
-    pub index: Option<PathBuf>,
-}
-
-/// Who answers questions about messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MessagesProvider {
-    /// An index in this process.
-    #[default]
-    Embedded,
 }
 
 const DAY: u64 = 86_400_000;

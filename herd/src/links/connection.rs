@@ -117,11 +117,16 @@ impl Connection {
         };
         let result = self.exchange(&mut link).await;
         // Frames that were read with the one that ended it may have brought news.
-        let result = result.and(self.attend(&mut link));
+        let attended = self.attend(&mut link);
+        let result = result.and(attended);
         if let Some(neighbour) = &self.neighbour {
             links.registry.leave(self.number, neighbour, link.progress());
             let why = result.as_ref().err().map_or_else(|| "given up".to_owned(), ToString::to_string);
-            links.engine.traffic().pen().went(self.party, links.engine.clock(), &format!("{neighbour} {why}"));
+            links.engine.traffic().pen().went(
+                self.party,
+                links.engine.clock(),
+                &format!("{neighbour} {why}"),
+            );
             tracing::info!(%neighbour, why, "link down");
         }
         self.farewell(&mut link).await;

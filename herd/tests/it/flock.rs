@@ -52,7 +52,7 @@ impl Flock {
         command.stdin(Stdio::piped()).current_dir(self.folder.path());
         let mut running = Running::start(command);
         let instructions = running.child.stdin.take().unwrap();
-        let mut address = |what: &str| {
+        let address = |what: &str| -> SocketAddr {
             let line = line_with(&running.stdout, |_| true);
             line.strip_prefix(&format!("listening {what} ")).unwrap().parse().unwrap()
         };

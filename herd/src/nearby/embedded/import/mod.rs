@@ -1,0 +1,211 @@
+//! Making an index file of open data: OpenStreetMap PBF and XML, GeoNames TSV, several files into one index.
+//!
+//! Memory is bounded by what is kept, not by what is read: the places themselves, and while an OpenStreetMap file is
+//! read the locations of the nodes that its places and named streets are made of.
+
+mod element;
+mod pbf;
+mod xml;
+mod geonames;
+mod shape;
+mod osm;
+mod streets;
+mod towns;
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use self::towns::Towns;
+use super::{build::Builder, kinds::Kind};
+
+/// Why an import failed. The output is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// An input cannot be read: the file, or the name of it, is at fault.
+    #[error("cannot read {path:?}: {error}")]
+    Read {
+        /// The input.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// An input is none of the known formats.
+    #[error(
+        "expected OSM PBF (.osm.pbf), OSM XML (.osm, not compressed) or GeoNames TSV (19 columns, not zipped), \
+         found none of them: {0:?}"
+    )]
+    Format(PathBuf),
+    /// An input does not follow its format.
+    #[error("{path:?}, {at}: {reason}")]
+    Malformed {
+        /// The input.
+        path: PathBuf,
+        /// Where in it.
+        at: Location,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The output cannot be written: disk or rights are at fault.
+    #[error("cannot write {path:?}: {error}")]
+    Write {
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// Counted from 0.
+    Byte(u64),
+    /// Counted from 1.
+    Line(u64),
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Byte(byte) => write!(f, "byte {byte}"),
+            Self::Line(line) => write!(f, "line {line}"),
+        }
+    }
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The file being read, or written.
+    pub path: &'a Path,
+    /// What it is read for.
+    pub pass: &'static str,
+    /// Bytes of it done in this pass.
+    pub done: u64,
+    /// Bytes to do in this pass.
+    pub of: u64,
+}
+
+/// What came of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImportSummary {
+    /// Places in the index.
+    pub places: usize,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Places left out, because nothing that they are made of is in the file.
+    pub unlocated: usize,
+}
+
+/// Reads all inputs and writes one index, which appears under its name only when it is complete.
+///
+/// # Errors
+/// An input cannot be read, is of no known format, or malformed; or the output cannot be written.
+pub fn import(
+    inputs: &[PathBuf],
+    output: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<ImportSummary, ImportError> {
+    let mut gathered = Gathered::default();
+    for path in inputs {
+        match format_of(path)? {
+            Format::Pbf => osm::read(&mut pbf::PbfFile::open(path, progress)?, &mut gathered)?,
+            Format::Xml => osm::read(&mut xml::XmlFile::open(path, progress)?, &mut gathered)?,
+            Format::GeoNames => geonames::read(path, progress, &mut gathered)?,
+        }
+    }
+    progress(Progress { path: output, pass: "vicinities", done: 0, of: 0 });
+    gathered.name_vicinities();
+    progress(Progress { path: output, pass: "writing", done: 0, of: 0 });
+    let unlocated = gathered.unlocated;
+    let failed = |error| ImportError::Write { path: output.into(), error };
+    let (places, bytes) = write(gathered.builder, output).map_err(failed)?;
+    Ok(ImportSummary { places, bytes, unlocated })
+}
+
+/// What the inputs held so far.
+#[derive(Debug, Default)]
+struct Gathered {
+    /// Places; as vicinity they have their street at first, as locality their town if they name one.
+    builder: Builder,
+    /// What is known about towns.
+    towns: Towns,
+    /// Places without a location.
+    unlocated: usize,
+}
+
+impl Gathered {
+    /// Completes street to "street, town", and the town to "town, region, country".
+    fn name_vicinities(&mut self) {
+        let texts = &mut self.builder.texts;
+        for record in &mut self.builder.records {
+            let own = texts.get(record.locality).to_owned();
+            let label = self.towns.label_for(record.at, &own).unwrap_or(own);
+            let town = label.split(", ").next().unwrap_or_default();
+            let kind = texts.get(record.types).split(' ').next().and_then(Kind::named);
+            let first = match kind {
+                Some(kind) if kind.name == "locality" => texts.get(record.name),
+                Some(_) | None => texts.get(record.vicinity),
+            };
+            let parts: Vec<&str> = match kind {
+                Some(kind) if kind.name == "locality" => vec![first],
+                Some(_) | None => [first, town].into_iter().filter(|part| !part.is_empty()).collect(),
+            };
+            let vicinity = parts.join(", ");
+            record.vicinity = texts.add(&vicinity);
+            record.locality = texts.add(&label);
+        }
+    }
+}
+
+enum Format {
+    Pbf,
+    Xml,
+    GeoNames,
+}
+
+/// What a file is, by its first bytes: names lie more often.
+fn format_of(path: &Path) -> Result<Format, ImportError> {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(16 * 1024).read_to_end(&mut start));
+    read.map_err(|error| ImportError::Read { path: path.into(), error })?;
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).trim_ascii_start();
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if start.get(4..64).is_some_and(|head| head.windows(9).any(|name| name == b"OSMHeader")) {
+        Ok(Format::Pbf)
+    } else if text.starts_with(b"<?xml") || text.starts_with(b"<osm") {
+        Ok(Format::Xml)
+    } else if line.iter().filter(|byte| **byte == b'\t').count() == geonames::COLUMNS - 1 {
+        Ok(Format::GeoNames)
+    } else {
+        Err(ImportError::Format(path.into()))
+    }
+}
+
+/// Writes beside the output and renames. A failed import leaves nothing behind.
+fn write(builder: Builder, output: &Path) -> io::Result<(usize, u64)> {
+    let mut name = output.file_name().ok_or_else(|| io::Error::other("this is no file name"))?.to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = output.with_file_name(name);
+    let written = File::create(&temporary).and_then(|file| {
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        let places = builder.write(&mut out)?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        let bytes = out.get_ref().metadata()?.len();
+        std::fs::rename(&temporary, output)?;
+        Ok((places, bytes))
+    });
+    if written.is_err() {
+        // The first error is the one to tell; there may be no file to remove.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Places without anybody's service: an index of open data, in a file or built in, answering as Google would.
+//!
+//! Reading: `index`, `search`, `answer`. Making: `build`, filled by `import` and `builtin`. The two halves share
+//! nothing but the layout and the vocabulary.
+
+mod place;
+mod grid;
+mod circle;
+mod mmap;
+mod index;
+mod search;
+mod kinds;
+mod tags;
+mod plus_code;
+mod place_id;
+mod answer;
+mod build;
+mod builtin;
+pub mod import;
+
+use std::{path::Path, sync::Arc};
+
+use herd_core::{command::Question, position::Position};
+
+use self::{circle::Circle, index::Index};
+use super::google_style::{error_body, frame};
+
+pub use self::index::IndexError;
+pub(crate) use self::place::distance_m;
+
+/// Places from an index.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    index: Arc<Index>,
+}
+
+impl Embedded {
+    /// Opens an imported index, or the built-in one.
+    ///
+    /// # Errors
+    /// The file is missing, is no index, is of another version, or damaged.
+    pub fn open(path: Option<&Path>) -> Result<Self, IndexError> {
+        let index = path.map_or_else(builtin::index, Index::open)?;
+        Ok(Self { index: Arc::new(index) })
+    }
+
+    /// Number of places.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes that follow the AT line.
+    pub async fn answer(&self, position: Position, question: Question) -> Vec<u8> {
+        if !self.index.is_mapped() {
+            return self.look_up(position, question);
+        }
+        // A mapped page may have to come from the disk first: not on a thread that serves sockets.
+        let this = self.clone();
+        let looked_up = tokio::task::spawn_blocking(move || this.look_up(position, question)).await;
+        looked_up.unwrap_or_else(|_| frame(error_body("UNKNOWN_ERROR", None).as_bytes()))
+    }
+
+    fn look_up(&self, position: Position, question: Question) -> Vec<u8> {
+        let circle = Circle::new((position.latitude(), position.longitude()), question.radius_km * 1000.0);
+        let bound = usize::from(question.bound);
+        // One at least is looked for: whether there is any decides the status.
+        let hits = search::search(&self.index, &circle, bound.max(1));
+        frame(answer::answer(&self.index, &hits, bound).as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

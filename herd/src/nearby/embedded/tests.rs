@@ -1,0 +1,1 @@
+//! Answers of the embedded provider: their bytes, their schema, their laws.

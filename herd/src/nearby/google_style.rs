@@ -1,0 +1,305 @@
+//! JSON as Google's place service prints it, to the byte: sorted keys, three spaces, `"key" : value`.
+//!
+//! Not a general JSON library: it only prints. Whoever cuts an answer that another service printed splices that
+//! service's bytes and does not come here.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+/// Columns of a line that an array of plain values may fill.
+const ARRAY_LINE: usize = 74;
+
+/// A JSON value to be printed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Flag(bool),
+    /// A whole number.
+    Whole(i64),
+    /// A number, printed with up to sixteen significant digits.
+    Number(f64),
+    /// A text.
+    Text(String),
+    /// An array.
+    Array(Vec<Self>),
+    /// An object; its keys are printed in byte order.
+    Object(BTreeMap<String, Self>),
+}
+
+impl Value {
+    /// A text.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+
+    /// An object of these members.
+    #[must_use]
+    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        Self::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    /// Whether it prints without a line break of its own.
+    fn is_plain(&self) -> bool {
+        match self {
+            Self::Array(items) => items.is_empty(),
+            Self::Object(members) => members.is_empty(),
+            Self::Null | Self::Flag(_) | Self::Whole(_) | Self::Number(_) | Self::Text(_) => true,
+        }
+    }
+}
+
+/// Prints a whole document, with its final newline.
+#[must_use]
+pub fn print(value: &Value) -> String {
+    let mut out = String::new();
+    print_at(value, 0, &mut out);
+    out.push('\n');
+    out
+}
+
+/// The answer that says that there is none: `status` is one of Google's, and `message`, if any, its reason.
+#[must_use]
+pub fn error_body(status: &str, message: Option<&str>) -> String {
+    let members = [
+        ("html_attributions", Value::Array(Vec::new())),
+        ("results", Value::Array(Vec::new())),
+        ("status", Value::text(status)),
+    ];
+    let message = message.map(|message| ("error_message", Value::text(message)));
+    print(&Value::object(members.into_iter().chain(message)))
+}
+
+/// The bytes that follow an AT line: each run of newlines as one, none at the end, then two. Idempotent.
+#[must_use]
+pub fn frame(body: &[u8]) -> Vec<u8> {
+    let mut framed = Vec::with_capacity(body.len() + 2);
+    for &byte in body {
+        if byte != b'\n' || framed.last() != Some(&b'\n') {
+            framed.push(byte);
+        }
+    }
+    // One is left at most.
+    if framed.last() == Some(&b'\n') {
+        framed.pop();
+    }
+    framed.extend(b"\n\n");
+    framed
+}
+
+fn print_at(value: &Value, depth: usize, out: &mut String) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Whole(number) => out.push_str(&number.to_string()),
+        Value::Number(number) => print_number(*number, out),
+        Value::Text(text) => print_text(text, out),
+        Value::Array(items) => print_array(items, depth, out),
+        Value::Object(members) if members.is_empty() => out.push_str("{}"),
+        Value::Object(members) => {
+            out.push('{');
+            for (number, (key, member)) in members.iter().enumerate() {
+                start_line(number > 0, depth + 1, out);
+                print_text(key, out);
+                out.push_str(" : ");
+                print_at(member, depth + 1, out);
+            }
+            start_line(false, depth, out);
+            out.push('}');
+        }
+    }
+}
+
+/// On one line if there are few plain values and the line is short, else one item a line.
+fn print_array(items: &[Value], depth: usize, out: &mut String) {
+    if items.is_empty() {
+        out.push_str("[]");
+        return;
+    }
+    if items.len() * 3 < ARRAY_LINE && items.iter().all(Value::is_plain) {
+        let mut line = "[ ".to_owned();
+        for (number, item) in items.iter().enumerate() {
+            line.push_str(if number > 0 { ", " } else { "" });
+            print_at(item, depth, &mut line);
+        }
+        line.push_str(" ]");
+        if line.len() < ARRAY_LINE {
+            out.push_str(&line);
+            return;
+        }
+    }
+    out.push('[');
+    for (number, item) in items.iter().enumerate() {
+        start_line(number > 0, depth + 1, out);
+        print_at(item, depth + 1, out);
+    }
+    start_line(false, depth, out);
+    out.push(']');
+}
+
+fn start_line(comma: bool, depth: usize, out: &mut String) {
+    out.push_str(if comma { ",\n" } else { "\n" });
+    out.extend(std::iter::repeat_n("   ", depth));
+}
+
+/// C's `%.16g`; a number that JSON cannot tell is 0.
+fn print_number(number: f64, out: &mut String) {
+    if !number.is_finite() {
+        out.push('0');
+        return;
+    }
+    let scientific = format!("{number:.15e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) {
+        let decimals = usize::try_from(15 - exponent).unwrap_or(0);
+        let fixed = format!("{number:.decimals$}");
+        out.push_str(without_zeros(&fixed));
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}e{sign}{:02}", without_zeros(mantissa), exponent.unsigned_abs());
+    }
+}
+
+/// A decimal number without the zeros that say nothing.
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+fn print_text(text: &str, out: &mut String) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '<' | '>' | '\0'..='\u{1f}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A parsed document as a value to be printed again.
+    pub(crate) fn parse(document: &str) -> Value {
+        fn convert(json: serde_json::Value) -> Value {
+            use serde_json::Value as Json;
+            match json {
+                Json::Null => Value::Null,
+                Json::Bool(flag) => Value::Flag(flag),
+                Json::Number(number) => {
+                    number.as_i64().map_or_else(|| Value::Number(number.as_f64().unwrap()), Value::Whole)
+                }
+                Json::String(text) => Value::Text(text),
+                Json::Array(items) => Value::Array(items.into_iter().map(convert).collect()),
+                Json::Object(members) => {
+                    Value::Object(members.into_iter().map(|(key, value)| (key, convert(value))).collect())
+                }
+            }
+        }
+        convert(serde_json::from_str(document).unwrap())
+    }
+
+    #[test]
+    fn numbers_are_printed_as_c_prints_them() {
+        let cases = [
+            (34.053_526_700_000_01, "34.05352670000001"),
+            (-33.887_606, "-33.887606"),
+            (4.0, "4"),
+            (0.0, "0"),
+            (0.1, "0.1"),
+            (-118.445_127, "-118.445127"),
+            (100.0, "100"),
+            (1e-4, "0.0001"),
+            (1.5e-5, "1.5e-05"),
+            (1e16, "1e+16"),
+            (123_456_789_012_345.6, "123456789012345.6"),
+            (9.999_999_999_999_999_9, "10"),
+            (f64::NAN, "0"),
+        ];
+        for (number, expected) in cases {
+            let mut out = String::new();
+            print_number(number, &mut out);
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_without_places_has_81_bytes() {
+        let body = error_body("ZERO_RESULTS", None);
+        assert_eq!(body.len(), 81);
+        assert_eq!(
+            body,
+            "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}\n"
+        );
+        assert!(
+            error_body("UNKNOWN_ERROR", Some("late")).starts_with("{\n   \"error_message\" : \"late\",\n")
+        );
+    }
+
+    #[test]
+    fn characters_are_escaped_as_google_escapes_them() {
+        let text = Value::text("<a href=\"x\">&'/=\u{1}\u{7f}é\t\u{8}\u{c}\r\n\\</a>");
+        let expected =
+            "\"\\u003ca href=\\\"x\\\"\\u003e&'/=\\u0001\u{7f}é\\t\\b\\f\\r\\n\\\\\\u003c/a\\u003e\"\n";
+        assert_eq!(print(&text), expected);
+    }
+
+    #[test]
+    fn an_array_of_short_values_stays_on_one_line() {
+        let array =
+            |count: usize, length: usize| print(&Value::Array(vec![Value::text(&"x".repeat(length)); count]));
+        // 4 + (2 - 1) * 2 + 2 * (2 + length) must stay below 74.
+        assert_eq!(array(2, 31).lines().count(), 1);
+        assert_eq!(array(2, 32).lines().count(), 4);
+        let ones = |count| print(&Value::Array(vec![Value::Whole(1); count]));
+        assert_eq!(ones(23).lines().count(), 1);
+        assert_eq!(ones(24).lines().count(), 26);
+    }
+
+    #[test]
+    fn recorded_answers_are_printed_again_byte_for_byte() {
+        let Some(folder) = crate::nearby::test_data("google") else { return };
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let document = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            assert_eq!(print(&parse(&document)), document);
+            seen += 1;
+        }
+        assert!(seen >= 4);
+    }
+
+    proptest! {
+        #[test]
+        fn framing_is_idempotent_and_ends_with_the_only_two_newlines(body in "[a\n{} ]{0,40}") {
+            let framed = frame(body.as_bytes());
+            prop_assert_eq!(frame(&framed), framed.clone());
+            let text = String::from_utf8(framed).unwrap();
+            prop_assert!(text.ends_with("\n\n"));
+            prop_assert_eq!(text.find("\n\n"), Some(text.len() - 2));
+            prop_assert_eq!(text.replace('\n', ""), body.replace('\n', ""));
+        }
+
+        #[test]
+        fn printed_numbers_keep_sixteen_digits(number in -1e9..1e9f64) {
+            let mut out = String::new();
+            print_number(number, &mut out);
+            let back: f64 = out.parse().unwrap();
+            prop_assert!((back - number).abs() <= number.abs() * 1e-15);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Messages near a position, newest first, from a file of them, in the format of Twitter's search of 2009.
+//!
+//! Made for some thousand messages: a question looks at each. All of them are in memory.
+
+mod twitter_style;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use herd_core::{command::Question, position::Position};
+use serde::Deserialize;
+
+use super::embedded::distance_m;
+
+/// Made up by hand for this project.
+const SAMPLE: &str = include_str!("../../../messages/sample.jsonl");
+
+/// One message: a line of the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Message {
+    /// Its number; larger is newer where times are equal.
+    pub(crate) id: u64,
+    /// Seconds since 1970.
+    pub(crate) time: u64,
+    /// Degrees north.
+    pub(crate) lat: f64,
+    /// Degrees east.
+    pub(crate) lon: f64,
+    /// Who wrote it.
+    pub(crate) user: String,
+    /// Its language, two letters.
+    pub(crate) lang: String,
+    /// What it says.
+    pub(crate) text: String,
+}
+
+/// Why a file of messages cannot be used. The file is at fault (or the name of it); nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum MessagesError {
+    /// It cannot be read.
+    #[error("cannot read the messages {path:?}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A line is no message.
+    #[error(
+        "line {line} is no message like {{\"id\":1,\"time\":1700000000,\"lat\":34.1,\"lon\":-118.4,\"user\":\"joe\",\"lang\":\"en\",\"text\":\"hi\"}}: {reason}: {path:?}"
+    )]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Messages, newest first.
+#[derive(Clone, Debug)]
+pub struct Messages(Arc<[Message]>);
+
+impl Messages {
+    /// Reads a file with one message a line, or the built-in sample.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line of it is no message.
+    pub fn open(path: Option<&Path>) -> Result<Self, MessagesError> {
+        let Some(path) = path else { return Self::parse(SAMPLE, Path::new("built-in")) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| MessagesError::Read { path: path.into(), error })?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, MessagesError> {
+        let mut messages = Vec::new();
+        for (line, content) in (1..).zip(text.lines()).filter(|(_, content)| !content.trim().is_empty()) {
+            let wrong = |reason: String| MessagesError::Line { path: path.into(), line, reason };
+            let message: Message = serde_json::from_str(content).map_err(|error| wrong(error.to_string()))?;
+            if Position::new(message.lat, message.lon).is_none() {
+                return Err(wrong("it lies off the globe".into()));
+            }
+            messages.push(message);
+        }
+        messages.sort_by_key(|message| std::cmp::Reverse((message.time, message.id)));
+        Ok(Self(messages.into()))
+    }
+
+    /// The bytes that follow the AT line: one line of JSON and its newline.
+    #[must_use]
+    pub fn answer(&self, position: Position, question: Question) -> Vec<u8> {
+        let began = Instant::now();
+        let centre = (position.latitude(), position.longitude());
+        let near = |message: &&Message| {
+            distance_m(centre, (message.lat, message.lon)) <= question.radius_km * 1000.0
+        };
+        // One more than wanted tells whether there is a next page.
+        let bound = usize::from(question.bound);
+        let found: Vec<_> = self.0.iter().filter(near).take(bound + 1).collect();
+        let mut line = twitter_style::print(position, question, &found, began);
+        line.push('\n');
+        line.into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;
