@@ -2,7 +2,7 @@
 //!
 //! The tables in `herd/places/` are the whole of it; an index in memory is made of them at start.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use super::{
     build::{Builder, Record},
@@ -18,9 +18,6 @@ const TABLES: [&str; 3] = [
     include_str!("../../../places/europe_africa.tsv"),
 ];
 
-/// Prominence of the first place of a locality; the next ones have one less each.
-const FIRST: f32 = 100.0;
-
 /// Makes the index.
 ///
 /// # Errors
@@ -32,17 +29,21 @@ pub(crate) fn index() -> Result<Index, IndexError> {
     Index::from_bytes(bytes, name)
 }
 
+/// The more places of a locality are worth telling, the more prominent are its first ones: the n-th of m scores m/n.
 fn builder() -> Builder {
     let mut builder = Builder::default();
-    let mut locality_score = ("", FIRST);
-    for (id, line) in (1..).zip(TABLES.into_iter().flat_map(str::lines)) {
-        let Some((name, at, kind, locality)) = parse(line) else { continue };
-        let score = if locality_score.0 == locality { locality_score.1 - 1.0 } else { FIRST };
-        locality_score = (locality, score);
-        let locality = builder.texts.add(locality);
+    let rows: Vec<_> = TABLES.into_iter().flat_map(str::lines).filter_map(parse).collect();
+    let mut counts: HashMap<&str, (f32, f32)> = HashMap::new();
+    for (.., locality) in &rows {
+        counts.entry(locality).or_default().0 += 1.0;
+    }
+    for (id, (name, at, kind, town)) in (1..).zip(rows) {
+        let (all, so_far) = counts.entry(town).or_default();
+        *so_far += 1.0;
+        let locality = builder.texts.add(town);
         builder.records.push(Record {
             key: PlaceKey::new(Source::BuiltIn, id),
-            score,
+            score: *all / *so_far,
             at,
             name: builder.texts.add(name),
             types: builder.texts.add(&kind.types()),
@@ -104,7 +105,7 @@ mod tests {
         let names: Vec<_> = hits.iter().map(|hit| index.place(hit.rank).unwrap().name).collect();
         println!("{names:?}");
         assert_eq!(names.len(), 5);
-        let known = ["Los Angeles", "UCLA", "Beverly Hills", "Santa Monica"];
-        assert!(known.iter().any(|known| names[0].contains(known)), "{names:?}");
+        assert_eq!(names[0], "University of California, Los Angeles", "{names:?}");
+        assert!(names.contains(&"Beverly Hills"), "{names:?}");
     }
 }

@@ -83,13 +83,14 @@ fn add(line: &str, gathered: &mut Gathered) -> Result<(), &'static str> {
         (!admin1.is_empty() && admin1.bytes().all(|byte| byte.is_ascii_alphabetic())).then_some(admin1);
     let parts = [Some(name), region, Some(country).filter(|country| !country.is_empty())];
     let label = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let key = PlaceKey::new(Source::GeoNames, id);
     let is_town = kind.name == "locality";
     if is_town {
-        gathered.towns.add(at, population, false, &label);
+        gathered.towns.add(key, at, population, false, &label);
     }
     let texts = &mut gathered.builder.texts;
     let record = Record {
-        key: PlaceKey::new(Source::GeoNames, id),
+        key,
         score: score(kind, population, others),
         at,
         name: texts.add(name),

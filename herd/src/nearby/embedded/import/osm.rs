@@ -146,13 +146,14 @@ impl Gathered {
             self.unlocated += 1;
             return;
         };
+        let key = PlaceKey::new(source, element.id);
         let population = population(tags);
         if matches!(kind.name, "locality" | "sublocality") {
-            self.towns.add(at, population, kind.name == "sublocality", name);
+            self.towns.add(key, at, population, kind.name == "sublocality", name);
         }
         let texts = &mut self.builder.texts;
         let record = Record {
-            key: PlaceKey::new(source, element.id),
+            key,
             score: if kind.is_political() { town_score(population) } else { score(kind, tags, shape) },
             at,
             name: texts.add(name),
@@ -192,9 +193,9 @@ fn population(tags: &Tags<'_>) -> f64 {
     counted.filter(|number| (0.0..1e9).contains(number)).unwrap_or(usual)
 }
 
-/// Prominence of a town: 15,000 people are as much as a university, four million stand above all.
+/// Prominence of a town: a hundred thousand people are as much as a well-known museum, four million stand above all.
 pub(super) fn town_score(population: f64) -> f32 {
-    narrow(20.0 * population.max(1.0).log10())
+    narrow(16.0 * population.max(1.0).log10())
 }
 
 /// Prominence of anything else: its kind, what is written about it elsewhere, and its size.

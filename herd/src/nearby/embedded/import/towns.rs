@@ -1,8 +1,8 @@
 //! Which town a place belongs to: the nearest one by its reach, else the one that addresses around it name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::nearby::embedded::place::{Coordinates, UNITS_PER_DEGREE};
+use crate::nearby::embedded::place::{Coordinates, PlaceKey, UNITS_PER_DEGREE};
 
 /// Units to a side of the cells in which towns are looked up: a quarter degree, about the reach of the largest.
 const TOWN_CELL: i32 = UNITS_PER_DEGREE / 4;
@@ -26,6 +26,7 @@ struct Town {
 /// What the inputs say about towns.
 #[derive(Debug, Default)]
 pub(super) struct Towns {
+    known: HashSet<PlaceKey>,
     towns: Vec<Town>,
     /// Towns whose reach touches a cell.
     reaching: HashMap<(i32, i32), Vec<u32>>,
@@ -39,9 +40,19 @@ fn reach_m(population: f64) -> f64 {
 }
 
 impl Towns {
-    /// Takes in a town.
-    pub(super) fn add(&mut self, at: Coordinates, population: f64, is_part: bool, label: &str) {
+    /// Takes in a town, the first time that it comes.
+    pub(super) fn add(
+        &mut self,
+        key: PlaceKey,
+        at: Coordinates,
+        population: f64,
+        is_part: bool,
+        label: &str,
+    ) {
         let Ok(number) = u32::try_from(self.towns.len()) else { return };
+        if !self.known.insert(key) {
+            return;
+        }
         let reach_m = reach_m(population);
         // One ring of cells, more where meridians are close; beyond 85 degrees the ring does without.
         let (row, column) = cell(at, TOWN_CELL);
@@ -102,6 +113,11 @@ fn cell(at: Coordinates, side: i32) -> (i32, i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nearby::embedded::place::Source;
+
+    fn key(id: i64) -> PlaceKey {
+        PlaceKey::new(Source::GeoNames, id)
+    }
 
     fn at(lat: f64, lng: f64) -> Coordinates {
         Coordinates::from_degrees(lat, lng).unwrap()
@@ -110,9 +126,9 @@ mod tests {
     #[test]
     fn a_place_belongs_to_the_town_whose_reach_it_is_deepest_in() {
         let mut towns = Towns::default();
-        towns.add(at(34.0522, -118.2437), 3_800_000.0, false, "Los Angeles, CA, US");
-        towns.add(at(34.0195, -118.4912), 90_000.0, false, "Santa Monica, CA, US");
-        towns.add(at(34.0635, -118.4455), 50_000.0, true, "Westwood");
+        towns.add(key(1), at(34.0522, -118.2437), 3_800_000.0, false, "Los Angeles, CA, US");
+        towns.add(key(2), at(34.0195, -118.4912), 90_000.0, false, "Santa Monica, CA, US");
+        towns.add(key(3), at(34.0635, -118.4455), 50_000.0, true, "Westwood");
         let label = |lat, lng| towns.label_for(at(lat, lng), "");
         assert_eq!(label(34.0689, -118.4451).as_deref(), Some("Los Angeles, CA, US"));
         assert_eq!(label(34.0150, -118.4930).as_deref(), Some("Santa Monica, CA, US"));
@@ -137,7 +153,7 @@ mod tests {
     #[test]
     fn a_town_reaches_over_the_antimeridian() {
         let mut towns = Towns::default();
-        towns.add(at(-16.8, 179.99), 1_000_000.0, false, "Taveuni");
+        towns.add(key(4), at(-16.8, 179.99), 1_000_000.0, false, "Taveuni");
         assert_eq!(towns.label_for(at(-16.8, -179.95), "").as_deref(), Some("Taveuni"));
     }
 }
