@@ -151,7 +151,13 @@ fn crowded_circles_are_answered_like_thin_ones() {
         (0..count / 100).map(|_| (random.f64() * 120.0 - 55.0, random.f64() * 360.0 - 180.0)).collect();
     let mut near = |middle: f64| middle + (random.f64() + random.f64() + random.f64() - 1.5) * 0.06;
     let mut pick = fastrand::Rng::with_seed(8);
-    let mut town = || towns[pick.usize(..pick.usize(..pick.usize(..towns.len()).max(1)).max(1))];
+    let mut town = || {
+        let mut end = towns.len();
+        for _ in 0..3 {
+            end = pick.usize(..end) + 1;
+        }
+        towns[end - 1]
+    };
     let mut scores = fastrand::Rng::with_seed(9);
     let dots: Vec<Dot> = (0..count)
         .map(|id| {
