@@ -2,7 +2,9 @@
 //!
 //! The box test may say yes once too often, never no once too often; the point test is exact.
 
-use super::place::{Coordinates, EARTH_RADIUS_M, distance_m};
+use herd_core::position::EARTH_RADIUS_M;
+
+use super::place::{Coordinates, distance_m};
 
 /// Slack in degrees (0.2 m) for the rounding of the haversine near antipodes and of box corners.
 const SLACK: f64 = 2e-6;

@@ -4,7 +4,9 @@
 //! its area, an open one that of its length; a relation that of the lengths of its outer ways, which may be any pieces in
 //! any direction.
 
-use crate::nearby::embedded::place::{Coordinates, EARTH_RADIUS_M, UNITS_PER_DEGREE};
+use herd_core::position::EARTH_RADIUS_M;
+
+use crate::nearby::embedded::place::{Coordinates, UNITS_PER_DEGREE};
 
 /// Units of 1e-7 degrees around the globe.
 const AROUND: f64 = 360.0 * UNITS_PER_DEGREE as f64;
