@@ -79,6 +79,8 @@ fn branches<'t, 'a>(
     while let Some((token, after)) = rest.split_first() {
         match token.kind {
             Kind::Other('}') => return after,
+            // The new name of what was named before.
+            Kind::Word("as") => rest = after.get(1..).unwrap_or_default(),
             Kind::Word(_) => rest = tree(rest, prefix, found),
             Kind::Colons | Kind::Other(_) => rest = after,
         }
