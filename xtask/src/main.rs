@@ -1,3 +1,70 @@
-//! What CI and people run, with nothing to install but cargo.
+//! What CI and people run, with nothing to install but cargo: `cargo xtask test`, `cargo xtask sim`.
+//!
+//! Not a build system: every step is a cargo command that can be pasted, but for `tidy`, which is the few rules that
+//! no lint knows.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command that talks to a person")]
 
-fn main() {}
+mod check;
+mod tally;
+mod tidy;
+
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, bail};
+
+const HELP: &str = "\
+cargo xtask test                 everything that must hold: format, clippy, tidy, tests, docs
+cargo xtask tidy                 only the rules that no lint knows
+cargo xtask sim --seeds N [--scenario X] [--seed S]
+                                 whole herds in one thread, each from one seed";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = arguments.split_first().map_or(("", &[][..]), |(c, rest)| (c.as_str(), rest));
+    let outcome = match (command, rest) {
+        ("test", []) => check::run(),
+        ("tidy", []) => tidy::run(),
+        ("sim", rest) => simulate(rest),
+        ("" | "help" | "--help" | "-h", _) => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("no such task: cargo xtask {}\n\n{HELP}", arguments.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nfailed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Optimised: a simulated hour is to take seconds.
+fn simulate(arguments: &[String]) -> anyhow::Result<()> {
+    let mut command = cargo(&["run", "--quiet", "--release", "--package", "herd-sim", "--"]);
+    let status = command.args(arguments).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the simulation found something ({status})");
+    }
+    Ok(())
+}
+
+/// Cargo in the root of the workspace.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// The root of the workspace.
+fn root() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest)
+}

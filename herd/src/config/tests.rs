@@ -1,3 +1,5 @@
+//! Claims about the configuration: what is accepted, what it means, and what is said about what is not.
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
