@@ -100,16 +100,17 @@ mod tests {
     fn unescaped(text: &str) -> Vec<u8> {
         let mut out = Vec::new();
         let mut rest = text.as_bytes();
-        while let Some((&byte, after)) = rest.split_first() {
-            (byte, rest) = match (byte, after) {
+        while let Some((&first, after)) = rest.split_first() {
+            let (byte, after) = match (first, after) {
                 (b'\\', [b'\\', after @ ..]) => (b'\\', after),
                 (b'\\', [b'x', high, low, after @ ..]) => {
                     let hex = [*high, *low];
                     (u8::from_str_radix(str::from_utf8(&hex).unwrap(), 16).unwrap(), after)
                 }
-                _ => (byte, after),
+                _ => (first, after),
             };
             out.push(byte);
+            rest = after;
         }
         out
     }

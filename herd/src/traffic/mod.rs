@@ -105,7 +105,7 @@ impl Traffic {
     pub fn flush(&self) {
         let Some(shared) = &self.0 else { return };
         let mut filling = shared.filling.lock();
-        while !filling.is_stopping && !(filling.is_idle() && filling.is_written) {
+        while !(filling.is_stopping || filling.is_idle() && filling.is_written) {
             filling.is_urgent = true;
             shared.work.notify_one();
             shared.written.wait(&mut filling);

@@ -86,7 +86,7 @@ impl Writer<'_> {
         if let Some((at, lines)) = lost {
             self.format_lost(at, lines);
         }
-        if let Some(at) = last.or(lost.map(|(at, _)| at)) {
+        if let Some(at) = last.or_else(|| lost.map(|(at, _)| at)) {
             self.hand_over(at);
         }
         self.text.shrink_to(2 * PIECE_BYTES);

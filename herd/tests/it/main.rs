@@ -1,4 +1,4 @@
-//! The program from outside: processes, pipes and sockets.
+//! The program from outside (processes, pipes and sockets), and one server in this process on real sockets.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -8,3 +8,9 @@ mod client;
 mod up;
 mod flock;
 mod herd_of_five;
+mod server;
+#[path = "../../../herd-core/tests/it/transcript.rs"]
+mod transcript;
+mod line;
+mod abuse;
+mod traffic;

@@ -61,6 +61,6 @@ async fn converse(stream: TcpStream, client: SocketAddr, permit: Permit, service
             std::future::poll_fn(|cx| connection.poll(cx)).await
         }
     };
-    connection.close(&departure);
     gateway.traffic().pen().went(party, gateway.clock(), &departure.to_string());
+    connection.close(&departure);
 }

@@ -1,0 +1,116 @@
+//! What clients may do to a server, and that the others do not notice.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::server::{BODY, PATIENCE, Server, Setup, SlowProvider, expect, expect_end};
+
+/// Whether a connection was refused: it ends at once, with or without a farewell.
+fn is_refused(mut stream: TcpStream) -> bool {
+    // The server may have closed already.
+    let _ = stream.write_all(b"hello\n");
+    match stream.read(&mut [0; 16]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => {
+            assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+            true
+        }
+    }
+}
+
+#[test]
+fn a_client_that_never_reads_is_cut_and_others_are_served_meanwhile() {
+    let server = Server::start(Setup::default());
+    let mut deaf = server.connect();
+    let writing = thread::spawn(move || {
+        let lines = b"hello\n".repeat(10_000);
+        loop {
+            if let Err(error) = deaf.write_all(&lines) {
+                return error.kind();
+            }
+        }
+    });
+    let mut other = server.connect();
+    while !writing.is_finished() {
+        other.write_all(b"hello\n").unwrap();
+        expect(&mut other, b"? hello\n");
+    }
+    let how = writing.join().unwrap();
+    assert!(matches!(how, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{how}");
+    other.write_all(b"hello\n").unwrap();
+    expect(&mut other, b"? hello\n");
+}
+
+#[test]
+fn connections_beyond_the_limit_are_refused_and_the_others_served() {
+    let mut setup = Setup::default();
+    setup.limits.connections_per_address_max = 4;
+    let server = Server::start(setup);
+    let mut open: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for stream in &mut open {
+        stream.write_all(b"hello\n").unwrap();
+        expect(stream, b"? hello\n");
+    }
+    for _ in 0..200 {
+        assert!(is_refused(server.connect()));
+    }
+    for stream in &mut open {
+        stream.write_all(b"hello\n").unwrap();
+        expect(stream, b"? hello\n");
+    }
+    drop(open.pop());
+    let deadline = Instant::now() + PATIENCE;
+    while is_refused(server.connect()) {
+        assert!(Instant::now() < deadline, "the place of one that left stays taken");
+    }
+}
+
+#[test]
+fn a_silent_client_is_closed() {
+    let mut setup = Setup::default();
+    setup.limits.idle_timeout = Duration::from_millis(100);
+    let server = Server::start(setup);
+    let mut stream = server.connect();
+    stream.write_all(b"hello\nhel").unwrap();
+    expect(&mut stream, b"? hello\n");
+    expect_end(&mut stream);
+}
+
+#[test]
+fn a_server_that_stops_answers_what_has_arrived_and_accepts_nobody() {
+    let provider = SlowProvider::new();
+    let mut server = Server::start(Setup { ask: provider.ask(), ..Setup::default() });
+    let mut waiting = server.connect();
+    waiting.write_all(b"IAMAT kiwi +34-118 1\nWHATSAT kiwi 10 5\n").unwrap();
+    let at_kiwi = b"AT Goloman -1.000000000 kiwi +34-118 1\n";
+    expect(&mut waiting, &at_kiwi.repeat(2));
+    let mut idle = server.connect();
+    idle.write_all(b"hello\n").unwrap();
+    expect(&mut idle, b"? hello\n");
+
+    server.begin_to_stop();
+    expect_end(&mut idle);
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(server.address).is_ok() {
+        assert!(Instant::now() < deadline, "a server that stops accepts connections");
+    }
+    provider.answer(1);
+    expect(&mut waiting, BODY);
+    expect_end(&mut waiting);
+    server.stop();
+}
+
+#[test]
+fn a_client_that_would_wait_for_ever_does_not_keep_a_server_from_stopping() {
+    let server = Server::start(Setup { ask: SlowProvider::new().ask(), ..Setup::default() });
+    let mut waiting = server.connect();
+    waiting.write_all(b"IAMAT kiwi +34-118 1\nWHATSAT kiwi 10 5\n").unwrap();
+    expect(&mut waiting, b"AT Goloman -1.000000000 kiwi +34-118 1\n");
+    let start = Instant::now();
+    server.stop();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
