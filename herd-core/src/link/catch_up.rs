@@ -5,7 +5,7 @@
 //! thing to know: everything is pulled piece by piece ([`CatchUp::next_piece`]), so a round never holds more than one
 //! shard's records, and live reports always go first.
 
-use std::{collections::BTreeMap, ops::Range, time::Duration};
+use std::{collections::BTreeMap, ops::Bound, time::Duration};
 
 use crate::{
     digest::LeafSet,
@@ -256,15 +256,16 @@ impl Copying {
     }
 
     /// The times of receipt that the band stands for.
-    fn received_in_band(&self) -> Option<Range<Timestamp>> {
+    fn received_in_band(&self) -> Option<(Bound<Timestamp>, Bound<Timestamp>)> {
         let back = |age: Duration| {
             let nanos = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
             Timestamp::from_nanos(self.began.as_nanos().saturating_sub(nanos))
         };
         let oldest = back(*BANDS.get(self.band)?);
+        let younger = self.band.checked_sub(1).and_then(|younger| BANDS.get(younger));
         // A clock may be ahead of ours: the first band has no upper end.
-        let end = self.band.checked_sub(1).and_then(|younger| BANDS.get(younger));
-        Some(oldest..end.map_or(Timestamp::MAX, |age| back(*age)))
+        let end = younger.map_or(Bound::Unbounded, |age| Bound::Excluded(back(*age)));
+        Some((Bound::Included(oldest), end))
     }
 }
 

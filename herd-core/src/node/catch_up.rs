@@ -1,6 +1,6 @@
 //! What links need to find where two nodes differ, and to make up for it.
 
-use std::ops::Range;
+use std::ops::RangeBounds;
 
 use crate::{digest::LeafSet, limits::SHARDS, server::Name, time::Timestamp};
 
@@ -26,7 +26,7 @@ impl Node {
     }
 
     /// Appends the records in some leaves of a shard that were received in a span of time.
-    pub fn export(&self, shard: u8, leaves: LeafSet, received: &Range<Timestamp>, out: &mut Vec<u8>) {
+    pub fn export(&self, shard: u8, leaves: LeafSet, received: &impl RangeBounds<Timestamp>, out: &mut Vec<u8>) {
         let Some(shard) = self.shard(shard) else { return };
         for record in shard.records_in(leaves, &self.placement) {
             if received.contains(&record.received_at()) {

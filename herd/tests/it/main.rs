@@ -8,6 +8,7 @@ mod client;
 mod up;
 mod flock;
 mod herd_of_five;
+mod peer_port;
 mod server;
 #[path = "../../../herd-core/tests/it/transcript.rs"]
 mod transcript;
