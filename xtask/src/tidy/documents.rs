@@ -108,7 +108,15 @@ mod tests {
     fn links_lead_somewhere() {
         let map = (MAP, "");
         let good = "[a](docs/a.md#part) [b](./docs/) [c](https://example.org/x.md) [d](#here)";
-        check(&[map, ("README.md", good), ("docs/a.md", "[up](../README.md)")], &[]);
+        check(
+            &[
+                map,
+                ("README.md", good),
+                ("docs/a.md", "[up](../README.md)"),
+                ("docs/b/c.md", "[up](../a.md)"),
+            ],
+            &[],
+        );
         check(&[map, ("docs/b.md", "\n[a](a.md)")], &["docs/b.md:2: a link to nowhere: a.md"]);
     }
 }
