@@ -24,10 +24,6 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut tally = Tally::default();
     let outcome = steps(&mut tally);
     if tally.has_run() {
-        // Whatever failed is told before, so that the sum is the last line.
-        if let Err(error) = &outcome {
-            println!("\nfailed: {error:#}");
-        }
         println!("\n{tally}");
     }
     outcome
