@@ -134,6 +134,11 @@ impl Links {
     /// will tell any more.
     async fn dialable(&self, neighbour: &Name, roster: &mut watch::Receiver<Roster>) -> Option<SocketAddr> {
         self.registry.unlinked(neighbour).await;
+        if self.identity.server > *neighbour {
+            // Of two connections dialled at once that of the smaller name stays: let it be first.
+            time::sleep(jittered(REDIAL_FIRST)).await;
+            self.registry.unlinked(neighbour).await;
+        }
         let known = roster.wait_for(|roster| roster.address(neighbour).is_some()).await;
         known.ok().and_then(|roster| roster.address(neighbour))
     }
