@@ -155,6 +155,35 @@ fn no_two_built_in_places_share_an_id() {
     assert_eq!(ids.len(), places.len());
 }
 
+#[test]
+fn a_file_that_is_no_whole_index_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("rows");
+    let columns = "1\tA Town\tA\t\t1.0\t2.0\tP\tPPL\tUS\t\tCA\t\t\t\t5000\t\t9\tEtc/UTC\t2020-01-01\n";
+    std::fs::write(&rows, columns).unwrap();
+    let path = folder.path().join("x.idx");
+    import::import(&[rows], &path, &mut |_| ()).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(Embedded::open(Some(&path)).unwrap().len(), 1);
+
+    let mut changed = whole.clone();
+    changed[whole.len() / 2] ^= 1;
+    let mut newer = whole.clone();
+    newer[8] += 1;
+    let cases: [(&[u8], &str); 5] = [
+        (b"", "no place index"),
+        (b"{\"places\": []}", "no place index"),
+        (&whole[..whole.len() - 1], "damaged"),
+        (&changed, "damaged"),
+        (&newer, "has format 2, this herd reads 1"),
+    ];
+    for (bytes, expected) in cases {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Embedded::open(Some(&path)).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("x.idx"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn an_imported_index_answers_with_its_attributions() {
     let Some(data) = crate::nearby::test_data("osm") else { return };
