@@ -19,7 +19,7 @@ use super::{
 const TEXT_BYTES_MAX: usize = 1024;
 
 /// Where a text starts among the texts of an index; the default is the empty text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct TextRef(u32);
 
 /// One place on its way into an index: 48 bytes, its texts elsewhere.

@@ -60,8 +60,7 @@ impl Kind {
     pub(crate) fn types(&self) -> String {
         let general = match self.name {
             _ if self.is_political() => "",
-            "natural_feature" => "establishment",
-            "point_of_interest" => "establishment",
+            "natural_feature" | "point_of_interest" => "establishment",
             _ => "point_of_interest establishment",
         };
         [self.name, self.companions, general]
@@ -112,7 +111,7 @@ const KINDS: &[Kind] = &[
     Kind::new("airport", "", 80, "airport", "airport", Colour::Transport),
     Kind::new("university", "", 70, "school", "school", Colour::Municipal),
     Kind::new("amusement_park", "tourist_attraction", 60, "generic_business", "generic", Colour::Entertainment),
-    Kind::new("zoo", "tourist_attraction", 58, "generic_business", "generic", Colour::Entertainment),
+    Kind::new("zoo", "tourist_attraction", 58, "generic_business", "paw", Colour::Outdoor),
     Kind::new("aquarium", "tourist_attraction", 55, "aquarium", "dolphin", Colour::Entertainment),
     Kind::new("stadium", "", 52, "stadium", "stadium", Colour::Outdoor),
     Kind::new("museum", "tourist_attraction", 50, "museum", "museum", Colour::Entertainment),
@@ -182,8 +181,8 @@ const KINDS: &[Kind] = &[
     Kind::new("lawyer", "", 12, "generic_business", "generic", Colour::Services),
     Kind::new("real_estate_agency", "", 12, "generic_business", "generic", Colour::Services),
     Kind::new("travel_agency", "", 14, "travel_agent", "generic", Colour::Services),
-    Kind::new("electrician", "", 10, "electrician", "generic", Colour::Services),
-    Kind::new("plumber", "", 10, "plumber", "generic", Colour::Services),
+    Kind::new("electrician", "", 10, "generic_business", "generic", Colour::Services),
+    Kind::new("plumber", "", 10, "generic_business", "generic", Colour::Services),
     Kind::new("painter", "", 10, "generic_business", "generic", Colour::Services),
     Kind::new("roofing_contractor", "", 10, "generic_business", "generic", Colour::Services),
     Kind::new("locksmith", "", 10, "generic_business", "generic", Colour::Services),
@@ -196,8 +195,8 @@ const KINDS: &[Kind] = &[
     Kind::new("courthouse", "", 30, "courthouse", "civic-bldg", Colour::Municipal),
     Kind::new("embassy", "", 26, "civic_building", "civic-bldg", Colour::Municipal),
     Kind::new("local_government_office", "", 22, "civic_building", "civic-bldg", Colour::Municipal),
-    Kind::new("police", "", 24, "police", "civic-bldg", Colour::Municipal),
-    Kind::new("fire_station", "", 22, "fire_station", "civic-bldg", Colour::Municipal),
+    Kind::new("police", "", 24, "police", "police", Colour::Emergency),
+    Kind::new("fire_station", "", 22, "generic_business", "civic-bldg", Colour::Municipal),
     Kind::new("school", "", 24, "school", "school", Colour::Municipal),
     Kind::new("primary_school", "school", 22, "school", "school", Colour::Municipal),
     Kind::new("secondary_school", "school", 26, "school", "school", Colour::Municipal),

@@ -1,6 +1,6 @@
 //! Answers of the embedded provider: their bytes, their schema, their laws.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use proptest::prelude::*;
 
@@ -9,6 +9,9 @@ use super::{place::Coordinates, place_id::place_id, plus_code::plus_code};
 use crate::nearby::google_style::{Value, print, tests::parse};
 
 const UCLA: (f64, f64) = (34.068_930, -118.445_127);
+
+/// Built once for all tests.
+static BUILT_IN: LazyLock<Embedded> = LazyLock::new(|| Embedded::open(None).unwrap());
 
 fn ask(places: &Embedded, at: (f64, f64), radius_km: f64, bound: u8) -> String {
     let position = Position::new(at.0, at.1).unwrap();
@@ -99,11 +102,11 @@ proptest! {
         on_a_place in prop::bool::weighted(0.8), radius_km in prop::sample::select(vec![0.0, 0.3, 1.0, 10.0, 50.0]),
         bound in 0..=20u8,
     ) {
-        let places = Embedded::open(None).unwrap();
+        let places = &*BUILT_IN;
         let points = places.index.level(grid::LEVELS);
         let point = index::Node::read(&points[near.index(points.len())]).point().unwrap().degrees();
         let at = if on_a_place { point } else { (lat, lng) };
-        let answer = ask(&places, at, radius_km, bound);
+        let answer = ask(places, at, radius_km, bound);
         let names = check(&answer, at, radius_km, bound);
         if on_a_place && bound > 0 {
             prop_assert!(!names.is_empty());
@@ -115,8 +118,8 @@ proptest! {
 
 #[test]
 fn where_nothing_is_the_answer_has_81_bytes_and_a_second_newline() {
-    let places = Embedded::open(None).unwrap();
-    let answer = ask(&places, (-60.0, -120.0), 50.0, 20);
+    let places = &*BUILT_IN;
+    let answer = ask(places, (-60.0, -120.0), 50.0, 20);
     assert_eq!(
         answer,
         "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}\n\n"
@@ -126,15 +129,15 @@ fn where_nothing_is_the_answer_has_81_bytes_and_a_second_newline() {
 
 #[test]
 fn bound_zero_is_ok_and_empty_where_there_are_places() {
-    let places = Embedded::open(None).unwrap();
-    let answer = ask(&places, UCLA, 10.0, 0);
+    let places = &*BUILT_IN;
+    let answer = ask(places, UCLA, 10.0, 0);
     assert!(answer.contains("\"results\" : [],\n   \"status\" : \"OK\""), "{answer}");
 }
 
 #[test]
 fn a_smaller_bound_gives_the_first_of_the_same_places() {
-    let places = Embedded::open(None).unwrap();
-    let names = |bound| check(&ask(&places, UCLA, 10.0, bound), UCLA, 10.0, bound);
+    let places = &*BUILT_IN;
+    let names = |bound| check(&ask(places, UCLA, 10.0, bound), UCLA, 10.0, bound);
     let all = names(20);
     assert_eq!(all.len(), 20);
     for bound in 0..=20u8 {
@@ -144,12 +147,41 @@ fn a_smaller_bound_gives_the_first_of_the_same_places() {
 
 #[test]
 fn no_two_built_in_places_share_an_id() {
-    let places = Embedded::open(None).unwrap();
+    let places = &*BUILT_IN;
     let ranks = 0..u32::try_from(places.len()).unwrap();
     let mut ids: Vec<String> = ranks.map(|rank| place_id(places.index.place(rank).unwrap().key)).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), places.len());
+}
+
+#[test]
+fn a_file_that_is_no_whole_index_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("rows");
+    let columns = "1\tA Town\tA\t\t1.0\t2.0\tP\tPPL\tUS\t\tCA\t\t\t\t5000\t\t9\tEtc/UTC\t2020-01-01\n";
+    std::fs::write(&rows, columns).unwrap();
+    let path = folder.path().join("x.idx");
+    import::import(&[rows], &path, &mut |_| ()).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(Embedded::open(Some(&path)).unwrap().len(), 1);
+
+    let mut changed = whole.clone();
+    changed[whole.len() / 2] ^= 1;
+    let mut newer = whole.clone();
+    newer[8] += 1;
+    let cases: [(&[u8], &str); 5] = [
+        (b"", "no place index"),
+        (b"{\"places\": []}", "no place index"),
+        (&whole[..whole.len() - 1], "damaged"),
+        (&changed, "damaged"),
+        (&newer, "has format 2, this herd reads 1"),
+    ];
+    for (bytes, expected) in cases {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Embedded::open(Some(&path)).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("x.idx"), "{error}");
+    }
 }
 
 #[tokio::test]

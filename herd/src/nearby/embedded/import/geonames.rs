@@ -84,11 +84,12 @@ fn add(line: &str, gathered: &mut Gathered) -> Result<(), &'static str> {
     let parts = [Some(name), region, Some(country).filter(|country| !country.is_empty())];
     let label = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let key = PlaceKey::new(Source::GeoNames, id);
-    let is_town = kind.name == "locality";
-    if is_town {
-        gathered.towns.add(key, at, population, false, &label);
-    }
     let texts = &mut gathered.builder.texts;
+    let label = if kind.name == "locality" { texts.add(&label) } else { TextRef::default() };
+    // Most localities are hamlets that nobody counted: nothing belongs to them.
+    if kind.name == "locality" && population > 0.0 {
+        gathered.towns.add(key, at, population, false, label);
+    }
     let record = Record {
         key,
         score: score(kind, population, others),
@@ -96,7 +97,7 @@ fn add(line: &str, gathered: &mut Gathered) -> Result<(), &'static str> {
         name: texts.add(name),
         types: texts.add(&kind.types()),
         vicinity: TextRef::default(),
-        locality: if is_town { texts.add(&label) } else { TextRef::default() },
+        locality: label,
         half: [0; 2],
     };
     gathered.builder.records.push(record);

@@ -20,7 +20,7 @@ use std::{
 };
 
 use self::towns::Towns;
-use super::{build::Builder, kinds::Kind};
+use super::build::Builder;
 
 /// Why an import failed. The output is as it was before.
 #[derive(Debug, thiserror::Error)]
@@ -143,21 +143,17 @@ impl Gathered {
     fn name_vicinities(&mut self) {
         let texts = &mut self.builder.texts;
         for record in &mut self.builder.records {
-            let own = texts.get(record.locality).to_owned();
-            let label = self.towns.label_for(record.at, &own).unwrap_or(own);
-            let town = label.split(", ").next().unwrap_or_default();
-            let kind = texts.get(record.types).split(' ').next().and_then(Kind::named);
-            let first = match kind {
-                Some(kind) if kind.name == "locality" => texts.get(record.name),
-                Some(_) | None => texts.get(record.vicinity),
-            };
-            let parts: Vec<&str> = match kind {
-                Some(kind) if kind.name == "locality" => vec![first],
-                Some(_) | None => [first, town].into_iter().filter(|part| !part.is_empty()).collect(),
-            };
+            record.locality = self.towns.label_for(record.at, record.locality, texts);
+            // The vicinity of a town is the town.
+            if texts.get(record.types).starts_with("locality ") {
+                record.vicinity = record.name;
+                continue;
+            }
+            let town = texts.get(record.locality).split(", ").next().unwrap_or_default();
+            let street = texts.get(record.vicinity);
+            let parts: Vec<&str> = [street, town].into_iter().filter(|part| !part.is_empty()).collect();
             let vicinity = parts.join(", ");
             record.vicinity = texts.add(&vicinity);
-            record.locality = texts.add(&label);
         }
     }
 }

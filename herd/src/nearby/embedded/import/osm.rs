@@ -137,8 +137,8 @@ impl Gathered {
         if tags.is_empty() {
             return;
         }
-        let town = town_of(tags);
-        if let (Some(town), Some((at, _))) = (&town, place) {
+        let town = town_of(tags).map(|town| self.builder.texts.add(&town));
+        if let (Some(town), Some((at, _))) = (town, place) {
             self.towns.add_address(at, town);
         }
         let (Some(name), Some(kind)) = (name(tags), kind_of_tags(tags)) else { return };
@@ -148,18 +148,19 @@ impl Gathered {
         };
         let key = PlaceKey::new(source, element.id);
         let population = population(tags);
+        let texts = &mut self.builder.texts;
+        let name = texts.add(name);
         if matches!(kind.name, "locality" | "sublocality") {
             self.towns.add(key, at, population, kind.name == "sublocality", name);
         }
-        let texts = &mut self.builder.texts;
         let record = Record {
             key,
             score: if kind.is_political() { town_score(population) } else { score(kind, tags, shape) },
             at,
-            name: texts.add(name),
+            name,
             types: texts.add(&kind.types()),
             vicinity: street_of(tags).map_or_else(TextRef::default, |street| texts.add(&street)),
-            locality: town.map_or_else(TextRef::default, |town| texts.add(&town)),
+            locality: town.unwrap_or_default(),
             half: shape.map_or([0; 2], |shape| shape.half()),
         };
         self.builder.records.push(record);
