@@ -11,7 +11,7 @@ mod catch_up;
 use std::time::Duration;
 
 use crate::{
-    limits::{FRAME_BYTES_MAX, HANDSHAKE_MAX, LINK_PIECE_BYTES, NEIGHBOUR_SILENCE_MAX},
+    limits::{FRAME_BYTES_MAX, HANDSHAKE_MAX, LINK_OWED_BYTES_MAX, LINK_PIECE_BYTES, NEIGHBOUR_SILENCE_MAX},
     log::LogPosition,
     node::Node,
     server::Name,
@@ -48,6 +48,9 @@ pub enum LinkError {
     /// The peer used the number of a server that it had not named, or named too many. The peer is at fault.
     #[error("the peer speaks of an unknown server")]
     UnknownServer,
+    /// The peer asks for more and more and takes no answers. The peer is at fault.
+    #[error("the peer does not read")]
+    Deaf,
     /// Nothing came for too long: the peer, or what is between us, is at fault.
     #[error("no sign of life for {0:?}")]
     Silent(Duration),
@@ -151,6 +154,7 @@ impl Link {
         let mut taken = 0;
         let result = loop {
             match self.handle_first(node, inbox.get(taken..).unwrap_or_default(), now) {
+                Ok(_) if self.outbox.len() > LINK_OWED_BYTES_MAX => break Err(LinkError::Deaf),
                 Ok(0) => break Ok(()),
                 Ok(bytes) => taken += bytes,
                 Err(error) => break Err(error),

@@ -26,7 +26,13 @@ impl Node {
     }
 
     /// Appends the records in some leaves of a shard that were received in a span of time.
-    pub fn export(&self, shard: u8, leaves: LeafSet, received: &impl RangeBounds<Timestamp>, out: &mut Vec<u8>) {
+    pub fn export(
+        &self,
+        shard: u8,
+        leaves: LeafSet,
+        received: &impl RangeBounds<Timestamp>,
+        out: &mut Vec<u8>,
+    ) {
         let Some(shard) = self.shard(shard) else { return };
         for record in shard.records_in(leaves, &self.placement) {
             if received.contains(&record.received_at()) {

@@ -51,7 +51,7 @@ impl Server {
         match line::parse(line, &self.settings.limits()) {
             // What a UDP front-end does.
             Command::Whatsat(_) if self.settings.transport == Transport::Udp => Command::Invalid,
-            command => command,
+            command @ (Command::Iamat(_) | Command::Whatsat(_) | Command::Invalid) => command,
         }
     }
 }
