@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpStream},
     path::PathBuf,
     process::{ChildStdin, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::program::{PATIENCE, Running, herd, line_with};
@@ -104,14 +104,14 @@ impl Flock {
         seen
     }
 
-    /// Asks `name` about `client` until the AT line is `expected`; says how long that took.
-    pub(crate) fn wait_for(&self, name: &str, client: &str, expected: &str) -> Duration {
+    /// Asks `name` about `client` until the AT line is `expected`.
+    pub(crate) fn wait_for(&self, name: &str, client: &str, expected: &str) {
         let began = Instant::now();
         let mut connection = Client::connect(self.line(name));
         loop {
             let answer = connection.at_line(client);
             if answer == expected {
-                return began.elapsed();
+                return;
             }
             assert!(began.elapsed() < PATIENCE, "{name} says {answer:?}, not {expected:?}");
         }

@@ -3,7 +3,7 @@
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::{
@@ -113,6 +113,5 @@ fn a_stopped_neighbour_is_noticed_and_caught_up_with_when_it_goes_on() {
     }
     let said = Client::connect(flock.line("Goloman")).iamat("late", "+3-4", "7");
     crate::program::signal("CONT", &welsh);
-    assert!(flock.wait_for("Welsh", "late", &said) < PATIENCE);
-    assert!(began.elapsed() > Duration::from_secs(2), "two heartbeats may be lost");
+    flock.wait_for("Welsh", "late", &said);
 }
