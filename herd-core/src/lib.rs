@@ -6,6 +6,7 @@
 
 pub mod limits;
 mod decimal;
+mod prefetch;
 pub mod time;
 pub mod position;
 pub mod server;

@@ -5,7 +5,7 @@
 //! one marked dead, and the shard is rebuilt when a quarter is dead. The one thing to know: records in the arena carry
 //! one more flag, [`DEAD`], that exists nowhere else.
 
-use crate::wire::record::Record;
+use crate::{prefetch::prefetch, wire::record::Record};
 
 /// Set in the flags of a record that was replaced by a longer or shorter one.
 const DEAD: u8 = 0x80;
@@ -15,6 +15,11 @@ const SLOTS_MIN: usize = 8;
 
 /// Dead bytes that are not worth a rebuild.
 const DEAD_BYTES_MIN: usize = 4096;
+
+/// Slots looked at when a record is expected: at three quarters full a client is nearly always within these.
+const PROBES_EXPECTED: usize = 8;
+
+const CACHE_LINE_BYTES: usize = 64;
 
 /// Where in the arena a record starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +66,30 @@ impl Table {
                 return Some(offset);
             }
             slot = (slot + 1) & mask;
+        }
+    }
+
+    /// First of two steps before [`Table::find`]: has the place in the index brought near.
+    pub(crate) fn expect_slot(&self, hash: SlotHash) {
+        let mask = self.index.len().wrapping_sub(1);
+        if let Some(slot) = self.index.get(home(hash, mask)) {
+            prefetch(slot);
+        }
+    }
+
+    /// Second step: has the record brought near that the index names there, if it may be the one.
+    pub(crate) fn expect_record(&self, hash: SlotHash) {
+        let mask = self.index.len().wrapping_sub(1);
+        let start = home(hash, mask);
+        let near = self.index.get(start..(start + PROBES_EXPECTED).min(self.index.len()));
+        let entry = near.into_iter().flatten().find(|&&entry| entry >> 32 == hash >> 32 && entry != 0);
+        if let Some(&entry) = entry {
+            let offset = low(entry) as usize - 1;
+            // A usual record lies across two cache lines.
+            [offset, offset + CACHE_LINE_BYTES]
+                .iter()
+                .filter_map(|&at| self.arena.get(at))
+                .for_each(prefetch);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::{
     report::{Sighting, order_time},
     secret::HerdKey,
     server::{Name, Names, ServerIndex},
+    table::Table,
     time::Timestamp,
     wire::record::{self, Receipt, Record, RecordError},
 };
@@ -30,6 +31,9 @@ use clocks::Clocks;
 use placement::{Place, Placement};
 use room::Room;
 use shard::{Rules, Shard};
+
+/// Commands or records from which on it pays to look ahead: each round takes the locks once more.
+const EXPECTED_MIN: usize = 8;
 
 /// What makes a node the one it is.
 #[derive(Clone, Debug)]
@@ -159,6 +163,7 @@ impl Node {
             };
             Some((self.placement.of(client.as_bytes()), i))
         }));
+        self.expect(&order);
         let herd_time = self.clocks.herd_time(clock);
         let rules = Rules { servers: self.names.read(), placement: &self.placement };
         let mut fresh = Vec::new();
@@ -201,6 +206,7 @@ impl Node {
         let order = in_shard_order(
             decoded.iter().enumerate().map(|(i, record)| (self.placement.of(record.client()), i)),
         );
+        self.expect(&order);
         let expired = self.expired(self.clocks.herd_time(clock));
         let rules = Rules { servers: self.names.read(), placement: &self.placement };
         let mut fresh = Vec::new();
@@ -255,6 +261,21 @@ impl Node {
         let source = Source(sources.given);
         sources.latest.insert(neighbour.clone(), (incarnation, source));
         source
+    }
+
+    /// Has all that a batch needs brought near, in two rounds so that the waits of all its clients overlap.
+    fn expect(&self, order: &[(Place, usize)]) {
+        if order.len() < EXPECTED_MIN {
+            return;
+        }
+        for expect in [Table::expect_slot, Table::expect_record] {
+            for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
+                let Some(shard) = group.first().and_then(|(place, _)| self.shard(place.shard)) else {
+                    continue;
+                };
+                group.iter().for_each(|(place, _)| expect(shard.table(), place.slot));
+            }
+        }
     }
 
     fn shard(&self, index: u8) -> Option<parking_lot::MutexGuard<'_, Shard>> {

@@ -61,6 +61,11 @@ impl Shard {
         true
     }
 
+    /// The table, to have what is needed soon brought near.
+    pub(super) const fn table(&self) -> &Table {
+        &self.table
+    }
+
     pub(super) fn find(&self, place: Place, client: &[u8]) -> Option<Record<'_>> {
         self.table.get(self.table.find(place.slot, client)?)
     }
