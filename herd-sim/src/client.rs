@@ -65,7 +65,9 @@ impl Crowd {
         let equal = stale.saturating_add(plan.equal_percent);
         let future = equal.saturating_add(plan.future_percent);
         let (time, is_honest) = match &client.last_time {
-            Some(_) if chance < stale => (time_text(now.saturating_sub(rng.u64(..20_000_000_000)), 0, rng), false),
+            Some(_) if chance < stale => {
+                (time_text(now.saturating_sub(rng.u64(..20_000_000_000)), 0, rng), false)
+            }
             Some(last) if chance < equal => (last.clone(), false),
             _ if chance < future => (time_text(now, FUTURE_SECONDS, rng), false),
             _ => (time_text(now, 0, rng), true),

@@ -69,7 +69,8 @@ impl World {
 
     fn crash(&mut self, fault: &Fault) -> Vec<Healing> {
         let chosen = self.chosen(fault);
-        let alive: Vec<_> = chosen.into_iter().filter(|&s| self.servers.get(s).is_some_and(|s| s.life.is_some())).collect();
+        let alive: Vec<_> =
+            chosen.into_iter().filter(|&s| self.servers.get(s).is_some_and(|s| s.life.is_some())).collect();
         for &server in &alive {
             let has_sign = self.fabric.rng.bool();
             if let Some(server) = self.servers.get_mut(server) {
@@ -82,7 +83,8 @@ impl World {
 
     fn pause(&mut self, fault: &Fault) -> Vec<Healing> {
         let chosen = self.chosen(fault);
-        let up: Vec<_> = chosen.into_iter().filter(|&s| self.servers.get(s).is_some_and(|s| s.is_up())).collect();
+        let up: Vec<_> =
+            chosen.into_iter().filter(|&s| self.servers.get(s).is_some_and(|s| s.is_up())).collect();
         for &server in &up {
             if let Some(server) = self.servers.get_mut(server) {
                 server.is_paused = true;
@@ -95,7 +97,8 @@ impl World {
     fn break_connections(&mut self, fault: &Fault) -> Vec<Healing> {
         for _ in 0..fault.count {
             let Some((a, b)) = self.any_edge() else { continue };
-            let Some(id) = self.servers.get(a).filter(|server| server.is_up()).and_then(|s| s.linked(b)) else {
+            let Some(id) = self.servers.get(a).filter(|server| server.is_up()).and_then(|s| s.linked(b))
+            else {
                 continue;
             };
             self.count(fault.kind);

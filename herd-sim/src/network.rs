@@ -105,7 +105,8 @@ impl Network {
         let (head, tail) = bytes.get(..room).unwrap_or_default().split_at(rng.usize(..=room.min(piece_max)));
         for piece in std::iter::once(head).filter(|head| !head.is_empty()).chain(tail.chunks(piece_max)) {
             pipe.buffered += piece.len();
-            pipe.busy_until = pipe.busy_until.max(now) + (piece.len() as u64).saturating_mul(1_000_000_000) / rate;
+            pipe.busy_until =
+                pipe.busy_until.max(now) + (piece.len() as u64).saturating_mul(1_000_000_000) / rate;
             pipe.send(id, end, Chunk::Bytes(piece.to_vec()), latency, queue);
         }
         room
@@ -165,12 +166,7 @@ impl Network {
     }
 
     /// Ends one block; what it held up arrives.
-    pub(crate) fn unblock(
-        &mut self,
-        from: usize,
-        to: usize,
-        around: (u64, &mut Queue, &mut fastrand::Rng),
-    ) {
+    pub(crate) fn unblock(&mut self, from: usize, to: usize, around: (u64, &mut Queue, &mut fastrand::Rng)) {
         let (now, queue, rng) = around;
         if let Some(count) = self.blocked.get_mut(&(from, to)) {
             *count -= 1;

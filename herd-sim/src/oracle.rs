@@ -81,7 +81,8 @@ impl Held {
         rules: &Rules,
     ) -> Result<(), String> {
         while !records.is_empty() {
-            let record = Record::decode(records).map_err(|error| format!("news that is no record: {error}"))?;
+            let record =
+                Record::decode(records).map_err(|error| format!("news that is no record: {error}"))?;
             records = records.get(record.bytes().len()..).unwrap_or_default();
             let known = Known::of(&record, node)?;
             let client = record.client().to_vec();
@@ -95,7 +96,9 @@ impl Held {
                 && !rules.may_be_expired(held.received_at, clock)
                 && *held >= known
             {
-                return Err(format!("a report of {name} gave way to one that does not win: {held:?} {known:?}"));
+                return Err(format!(
+                    "a report of {name} gave way to one that does not win: {held:?} {known:?}"
+                ));
             }
             self.0.insert(client, known);
         }
@@ -134,7 +137,8 @@ pub(crate) fn agreement(servers: &[(&Name, &Node, &Held, Timestamp)], rules: &Ru
             *winner = (*winner).max(known);
         }
     }
-    let digests: Vec<_> = servers.iter().map(|(name, node, ..)| (name, node.digest(), node.clients())).collect();
+    let digests: Vec<_> =
+        servers.iter().map(|(name, node, ..)| (name, node.digest(), node.clients())).collect();
     if digests.windows(2).any(|pair| matches!(pair, [(_, a, _), (_, b, _)] if a != b)) {
         return Err(format!("servers differ: {digests:?}"));
     }

@@ -54,9 +54,7 @@ pub struct Report {
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{what} (after {at_ms} ms)\nreplay: cargo xtask sim --scenario {scenario} --seed {seed}"
-)]
+#[error("{what} (after {at_ms} ms)\nreplay: cargo xtask sim --scenario {scenario} --seed {seed}")]
 pub struct Violation {
     /// In which scenario.
     pub scenario: String,

@@ -179,9 +179,12 @@ impl Server {
     /// Tries to connect with a neighbour that there is no link with.
     pub(crate) fn dial(&mut self, life: u64, neighbour: usize, fabric: &mut Fabric) {
         let (index, is_paused) = (self.index, self.is_paused);
-        let Some(edge) = self.life.as_mut().filter(|l| l.number == life && !is_paused).and_then(|life| {
-            life.edges.iter_mut().find(|edge| edge.neighbour == neighbour)
-        }) else {
+        let Some(edge) = self
+            .life
+            .as_mut()
+            .filter(|l| l.number == life && !is_paused)
+            .and_then(|life| life.edges.iter_mut().find(|edge| edge.neighbour == neighbour))
+        else {
             return;
         };
         if edge.current.is_some() || edge.dialling.is_some() {
@@ -233,7 +236,8 @@ impl Server {
 
     /// Reads what has arrived on a connection.
     pub(crate) fn read(&mut self, id: ConnectionId, fabric: &mut Fabric) {
-        let Some(end) = self.life.as_mut().and_then(|life| life.ends.get_mut(&id)).filter(|_| !self.is_paused)
+        let Some(end) =
+            self.life.as_mut().and_then(|life| life.ends.get_mut(&id)).filter(|_| !self.is_paused)
         else {
             return;
         };
@@ -441,7 +445,8 @@ impl Server {
         end.link.close(&life.node);
         if let Some(error) = error {
             fabric.report.count_error(&error);
-            let is_harmless = matches!(error, LinkError::Silent(_) | LinkError::RefusedByPeer(Refusal::Duplicate));
+            let is_harmless =
+                matches!(error, LinkError::Silent(_) | LinkError::RefusedByPeer(Refusal::Duplicate));
             if !is_harmless {
                 fabric.accuse(|| format!("{}: a link between honest servers ended: {error}", self.name));
             }

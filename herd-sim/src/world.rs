@@ -88,7 +88,8 @@ impl World {
         let offset = i64::try_from(millis(scenario.limits.clock_offset_ms)).unwrap_or(i64::MAX);
         let jumps = scenario.faults.iter().filter(|f| f.kind == crate::scenario::FaultKind::ClockJump);
         let jump_ms = jumps.map(|fault| fault.amount).max().unwrap_or_default();
-        let mut settings = NodeSettings::new(Name::new("sim")?, 0, 0, HerdKey::derive(&Name::new("sim")?, None));
+        let mut settings =
+            NodeSettings::new(Name::new("sim")?, 0, 0, HerdKey::derive(&Name::new("sim")?, None));
         scenario.limits.apply(&mut settings);
         let rules = Rules {
             ttl: settings.ttl,
@@ -183,7 +184,9 @@ impl World {
     pub(crate) fn start(&mut self, server: usize) {
         let rng = &mut self.fabric.rng;
         let key = HerdKey::derive(&self.fabric.herd, Some(&Secret::new("sim")));
-        let Some(server) = self.servers.get_mut(server).filter(|server| server.life.is_none()) else { return };
+        let Some(server) = self.servers.get_mut(server).filter(|server| server.life.is_none()) else {
+            return;
+        };
         let mut settings = NodeSettings::new(server.name.clone(), rng.u64(1..), rng.u64(..), key);
         self.scenario.limits.apply(&mut settings);
         server.start(settings, &mut self.fabric);
@@ -254,9 +257,7 @@ impl World {
             let held = life.held.order_time(&said.client).unwrap_or_default();
             let since = clock.offset(-i64::try_from(fabric.rules.slack.as_nanos()).unwrap_or(i64::MAX));
             if said.is_honest && held < since {
-                fabric.accuse(|| {
-                    format!("{}: refused news of {}", server.name, said.client.escape_ascii())
-                });
+                fabric.accuse(|| format!("{}: refused news of {}", server.name, said.client.escape_ascii()));
             }
             return;
         }
@@ -356,7 +357,8 @@ impl World {
                 return Err(format!("{count} {what} for {news} reports"));
             }
         }
-        if bounds.overtaken_min.is_some_and(|min| report.overtaken.saturating_sub(report.started_anew) < min) {
+        if bounds.overtaken_min.is_some_and(|min| report.overtaken.saturating_sub(report.started_anew) < min)
+        {
             return Err("no link fell off the log".to_owned());
         }
         Ok(())
