@@ -1,1 +1,20 @@
-//! A whole herd in one thread from one seed: network, faults, oracles, scenarios as data.
+//! A whole herd in one thread from one seed: the real [`herd_core::node::Node`] and [`herd_core::link::Link`] on a
+//! simulated network with faults, watched by oracles. Scenarios are data (`scenarios/*.toml`).
+//!
+//! Nothing here waits or looks at a clock: time is a number, and the same scenario and seed give the same run, byte for
+//! byte. [`run`] is all there is to call.
+
+pub mod scenario;
+pub mod topology;
+mod queue;
+mod network;
+mod server;
+mod client;
+mod fault;
+mod oracle;
+pub mod report;
+mod world;
+
+pub use report::{Report, Violation};
+pub use scenario::Scenario;
+pub use world::run;

@@ -197,7 +197,8 @@ impl Node {
         self.conclude(Source::CLIENTS, fresh)
     }
 
-    /// Merges records that a neighbour sent, whose server numbers were translated to ours.
+    /// Merges records that a neighbour sent, whose server numbers were translated to ours. One that was received before
+    /// others that had to go for want of room is held if there is room again, but is no news.
     ///
     /// # Errors
     /// The bytes are not whole, well-formed records; those before the fault are merged all the same.
@@ -208,6 +209,7 @@ impl Node {
         );
         self.expect(&order);
         let expired = self.expired(self.clocks.herd_time(clock));
+        let (evicted_before, has_room) = (self.evicted_before(), self.has_room());
         let rules = Rules { servers: self.names.read(), placement: &self.placement };
         let mut fresh = Vec::new();
         for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
@@ -217,7 +219,11 @@ impl Node {
             let before = shard.size();
             for &(place, i) in group {
                 let Some(record) = decoded.get(i).filter(|r| r.received_at() >= expired) else { continue };
-                if shard.offer(place, record, &rules) {
+                let is_late = record.received_at() < evicted_before;
+                if is_late && !has_room && shard.find(place, record.client()).is_none() {
+                    continue;
+                }
+                if shard.offer(place, record, &rules) && !is_late {
                     fresh.extend_from_slice(record.bytes());
                 }
             }
@@ -306,10 +312,9 @@ impl Node {
     /// Logs what a batch brought, outside of the shards' locks. Two batches may reach the log in another order than
     /// the table: merging makes that harmless.
     fn conclude(&self, source: Source, fresh: Vec<u8>) -> Effects {
-        if fresh.is_empty() {
-            return Effects::default();
+        if !fresh.is_empty() {
+            self.log.lock().append(source, &fresh);
         }
-        self.log.lock().append(source, &fresh);
         Effects { fresh, evicted: self.make_room() }
     }
 }

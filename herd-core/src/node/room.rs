@@ -1,6 +1,6 @@
 //! The bounds of the table: reports that expire, and the longest-silent clients that go when it is full.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -24,6 +24,8 @@ pub(super) struct Room {
     bytes: AtomicUsize,
     /// Held by the one that makes room.
     evicting: Mutex<()>,
+    /// Reports received before this had to go, or would have had to.
+    evicted_before: AtomicU64,
     /// The shard to be swept next.
     sweeping: AtomicUsize,
 }
@@ -38,6 +40,23 @@ impl Room {
 }
 
 impl Node {
+    /// Reports received before this are those that go when the table is full. They are no news: flooded, they would
+    /// go round a cycle of servers that each take them, pass them on and drop them again.
+    pub(super) fn evicted_before(&self) -> Timestamp {
+        Timestamp::from_nanos(self.room.evicted_before.load(Ordering::Relaxed))
+    }
+
+    /// Whether there is room for clients that have been silent for long.
+    pub(super) fn has_room(&self) -> bool {
+        self.clients() < self.settings.clients_max
+            && self.room.bytes.load(Ordering::Relaxed) < self.bytes_max()
+    }
+
+    fn bytes_max(&self) -> usize {
+        let clients_max = self.settings.clients_max;
+        clients_max.saturating_mul(limits::RECORD_BYTES_MEAN_MAX).max(RECORD_BYTES_MIN)
+    }
+
     /// Clients in the table.
     #[must_use]
     pub fn clients(&self) -> usize {
@@ -61,7 +80,7 @@ impl Node {
     /// paid by 1/256 of `clients_max` new clients. Says how many went.
     pub(super) fn make_room(&self) -> usize {
         let clients_max = self.settings.clients_max;
-        let bytes_max = clients_max.saturating_mul(limits::RECORD_BYTES_MEAN_MAX).max(RECORD_BYTES_MIN);
+        let bytes_max = self.bytes_max();
         let (clients, bytes) = (self.clients(), self.room.bytes.load(Ordering::Relaxed));
         if clients <= clients_max && bytes <= bytes_max {
             return 0;
@@ -78,6 +97,7 @@ impl Node {
         let Some(last) = received.len().checked_sub(1) else { return 0 };
         let (_, limit, _) = received.select_nth_unstable((surplus + clients_max / 256).min(last));
         let before = self.clients();
+        self.room.evicted_before.fetch_max(limit.as_nanos(), Ordering::Relaxed);
         self.drop_before(*limit, 0..limits::SHARDS);
         before.saturating_sub(self.clients())
     }

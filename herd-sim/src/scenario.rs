@@ -1,0 +1,247 @@
+//! What is simulated, as data. A scenario says nothing of chance: the seed decides what it leaves open.
+
+use std::{fs, io, ops::Range, path::Path, time::Duration};
+
+use herd_core::node::NodeSettings;
+use serde::Deserialize;
+
+use crate::topology::Preset;
+
+/// One kind of run.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The name of its file.
+    #[serde(skip)]
+    pub name: String,
+    /// What it is there to show.
+    pub about: String,
+    /// Who talks with whom.
+    #[serde(default)]
+    pub topology: Preset,
+    /// Servers of a generated topology.
+    #[serde(default = "Scenario::servers")]
+    pub servers: usize,
+    /// Edges of a topology of its own, by name; instead of a preset.
+    #[serde(default)]
+    pub edges: Vec<(String, String)>,
+    /// How long clients report; every fault is healed by then.
+    pub duration_ms: u64,
+    /// How long the herd may take to agree once clients are silent and all links are back.
+    #[serde(default = "Scenario::settle_ms")]
+    pub settle_ms: u64,
+    /// Who reports what.
+    pub clients: Clients,
+    /// What links run over.
+    #[serde(default)]
+    pub network: NetworkPlan,
+    /// What servers are set to.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What goes wrong.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+    /// What a run may cost.
+    #[serde(default)]
+    pub bounds: Bounds,
+}
+
+/// The clients of a scenario. Shares are percent of reports.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clients {
+    /// How many.
+    pub count: usize,
+    /// Reports of all of them together.
+    pub reports_per_second: u64,
+    /// Fewest and most bytes of an ID.
+    #[serde(default = "Clients::id_bytes")]
+    pub id_bytes: (usize, usize),
+    /// Reports older than the client's last.
+    #[serde(default)]
+    pub stale_percent: u8,
+    /// Reports with the time of the client's last.
+    #[serde(default)]
+    pub equal_percent: u8,
+    /// Reports a year ahead.
+    #[serde(default)]
+    pub future_percent: u8,
+    /// When a client reports for the last time after its first, if not at the end.
+    #[serde(default)]
+    pub until_ms: Option<u64>,
+}
+
+/// How connections behave.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkPlan {
+    /// Least and most time of a byte on its way.
+    pub latency_ms: (u64, u64),
+    /// Bytes a second in each direction of a connection.
+    pub bytes_per_second: u64,
+    /// Bytes that a connection holds in each direction before the writer has to wait.
+    pub buffer_bytes: usize,
+}
+
+/// Settings of all servers; what is missing is at its default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// See `NodeSettings`.
+    pub ttl_ms: Option<u64>,
+    /// See `NodeSettings`.
+    pub clients_max: Option<usize>,
+    /// See `NodeSettings`.
+    pub log_bytes_max: Option<usize>,
+    /// How far clocks may be off, either way.
+    pub clock_offset_ms: u64,
+}
+
+/// Something that goes wrong, once or again and again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// When first.
+    pub at_ms: u64,
+    /// How often after that, about.
+    #[serde(default)]
+    pub every_ms: Option<u64>,
+    /// Least and most time until it heals; the end of the scenario if missing.
+    #[serde(default)]
+    pub lasts_ms: Option<(u64, u64)>,
+    /// How many servers or edges at once. The n-th seed takes the n-th choice of so many.
+    #[serde(default = "Fault::count")]
+    pub count: usize,
+    /// Which servers, if not chosen by the seed.
+    #[serde(default)]
+    pub servers: Vec<String>,
+    /// For slow links: what is left of the bandwidth. For clock jumps: how many milliseconds, either way.
+    #[serde(default)]
+    pub amount: u64,
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// Servers die, with or without a sign, and come back empty.
+    Crash,
+    /// Servers stop, and go on.
+    Pause,
+    /// Connections break; both ends are told.
+    Cut,
+    /// Connections go dead in one direction; nobody is told.
+    HalfOpen,
+    /// The herd falls into two parts.
+    Partition,
+    /// Edges get slow.
+    Slow,
+    /// Clocks are set anew.
+    ClockJump,
+}
+
+/// What a run may cost; what is missing is not bounded.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bounds {
+    /// Live records on links per report that was news.
+    pub messages_per_report: Option<u64>,
+    /// Bytes on links per report that was news, heartbeats and comparisons included.
+    pub bytes_per_report: Option<u64>,
+    /// Copied records on links per hundred reports that were news.
+    pub copies_per_hundred: Option<u64>,
+    /// Fewest times that a link has to fall off the log, for the run to show what it is there for.
+    pub overtaken_min: Option<u64>,
+}
+
+/// Why there is no scenario. Whoever wrote or named the file is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The folder or file cannot be read.
+    #[error("cannot read scenarios: {0}")]
+    Read(#[from] io::Error),
+    /// The file is not a scenario.
+    #[error("scenario {0}: {1}")]
+    Parse(String, toml::de::Error),
+}
+
+impl Scenario {
+    /// Reads one from TOML.
+    ///
+    /// # Errors
+    /// The text is no scenario.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ScenarioError> {
+        let mut scenario: Self = toml::from_str(text).map_err(|e| ScenarioError::Parse(name.into(), e))?;
+        scenario.name = name.into();
+        Ok(scenario)
+    }
+
+    /// All that the project has, by name.
+    ///
+    /// # Errors
+    /// One of them cannot be read.
+    pub fn all() -> Result<Vec<Self>, ScenarioError> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))? {
+            let path = entry?.path();
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                all.push(Self::parse(&name, &fs::read_to_string(&path)?)?);
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    const fn servers() -> usize {
+        5
+    }
+
+    const fn settle_ms() -> u64 {
+        2000
+    }
+}
+
+impl Clients {
+    const fn id_bytes() -> (usize, usize) {
+        (4, 24)
+    }
+}
+
+impl Fault {
+    const fn count() -> usize {
+        1
+    }
+}
+
+impl Limits {
+    /// Writes them into a server's settings.
+    pub(crate) fn apply(&self, settings: &mut NodeSettings) {
+        if let Some(ms) = self.ttl_ms {
+            settings.ttl = Duration::from_millis(ms);
+        }
+        settings.clients_max = self.clients_max.unwrap_or(settings.clients_max);
+        settings.log_bytes_max = self.log_bytes_max.unwrap_or(settings.log_bytes_max);
+    }
+}
+
+impl NetworkPlan {
+    /// The range of latencies in nanoseconds.
+    pub(crate) fn latency(&self) -> Range<u64> {
+        let (least, most) = self.latency_ms;
+        millis(least)..millis(most.max(least)) + 1
+    }
+}
+
+impl Default for NetworkPlan {
+    fn default() -> Self {
+        Self { latency_ms: (1, 20), bytes_per_second: 100_000_000, buffer_bytes: 256 * 1024 }
+    }
+}
+
+/// Milliseconds in nanoseconds.
+pub(crate) const fn millis(ms: u64) -> u64 {
+    ms.saturating_mul(1_000_000)
+}
