@@ -2,7 +2,8 @@
 
 use std::{fmt, mem, net::SocketAddr};
 
-use herd_core::time::Timestamp;
+use herd_core::{time::Timestamp, wire::record::Record};
+use memchr::memchr_iter;
 
 /// Which connection an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,25 +89,34 @@ impl Buffer {
         self.text.len() + self.entries.len() * size_of::<Entry>()
     }
 
-    /// Adds an entry with the text that `write` appends, and returns what `write` does.
+    /// Adds an entry with the text that `write` appends, unless that is nothing.
     pub(super) fn append(
         &mut self,
         event: Event,
         party: Party,
         at: Timestamp,
-        write: impl FnOnce(&mut Vec<u8>) -> usize,
-    ) -> usize {
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = self.text.len();
-        let lines = write(&mut self.text);
-        self.entries.push(Entry { event, party, at, text_bytes: self.text.len() - start });
-        lines
+        write(&mut self.text);
+        let text_bytes = self.text.len() - start;
+        if text_bytes > 0 {
+            self.entries.push(Entry { event, party, at, text_bytes });
+        }
     }
 
-    /// Takes the last entry back.
-    pub(super) fn undo(&mut self) {
-        if let Some(entry) = self.entries.pop() {
-            self.text.truncate(self.text.len() - entry.text_bytes);
-        }
+    /// Takes the last entry back and says how many lines it would have made.
+    pub(super) fn undo(&mut self) -> u64 {
+        let Some(entry) = self.entries.pop() else { return 0 };
+        let text = self.text.get(self.text.len() - entry.text_bytes..).unwrap_or_default();
+        let lines = match entry.event {
+            Event::Reports => records(text).count(),
+            Event::Received | Event::Sent | Event::Came | Event::Went | Event::Lost => {
+                memchr_iter(b'\n', text).count()
+            }
+        };
+        self.text.truncate(self.text.len() - entry.text_bytes);
+        lines as u64
     }
 
     /// The entries in order, with their text.
@@ -131,4 +141,14 @@ impl Buffer {
             drop(mem::take(self));
         }
     }
+}
+
+/// The records in the text of [`Event::Reports`].
+pub(super) fn records(text: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let record = Record::decode(rest).ok()?;
+        rest = rest.get(record.bytes().len()..)?;
+        Some(record)
+    })
 }

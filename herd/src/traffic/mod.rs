@@ -146,22 +146,16 @@ impl Pen<'_> {
     /// Lines that were received, without their LFs.
     pub fn received<'b>(&mut self, party: Party, at: Timestamp, lines: impl IntoIterator<Item = &'b [u8]>) {
         self.append(Event::Received, party, at, |text| {
-            let mut count = 0;
             for line in lines {
                 text.extend_from_slice(line);
                 text.push(b'\n');
-                count += 1;
             }
-            count
         });
     }
 
     /// Lines that are sent, each with its LF.
     pub fn sent(&mut self, party: Party, at: Timestamp, lines: &[u8]) {
-        self.append(Event::Sent, party, at, |text| {
-            text.extend_from_slice(lines);
-            lines.iter().filter(|&&byte| byte == b'\n').count()
-        });
+        self.append(Event::Sent, party, at, |text| text.extend_from_slice(lines));
     }
 
     /// So many bytes of a provider were sent, which may not be stored.
@@ -181,35 +175,23 @@ impl Pen<'_> {
 
     /// Whole records that came over a link, with our server numbers.
     pub fn reports(&mut self, party: Party, at: Timestamp, records: &[u8]) {
-        self.append(Event::Reports, party, at, |text| {
-            text.extend_from_slice(records);
-            // An estimate for the case that they are lost: nobody decodes on a request's path.
-            records.len().div_ceil(52)
-        });
+        self.append(Event::Reports, party, at, |text| text.extend_from_slice(records));
     }
 
     fn line(&mut self, event: Event, party: Party, at: Timestamp, line: &str) {
         self.append(event, party, at, |text| {
             text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
-            1
         });
     }
 
-    /// Adds what `write` appends and counts, unless it does not fit.
-    fn append(
-        &mut self,
-        event: Event,
-        party: Party,
-        at: Timestamp,
-        write: impl FnOnce(&mut Vec<u8>) -> usize,
-    ) {
+    /// Adds the lines or records that `write` appends, unless they do not fit.
+    fn append(&mut self, event: Event, party: Party, at: Timestamp, write: impl FnOnce(&mut Vec<u8>)) {
         let Some((shared, filling)) = &mut self.0 else { return };
         let was_idle = filling.is_idle();
-        let lines = filling.buffer.append(event, party, at, write);
+        filling.buffer.append(event, party, at, write);
         if filling.buffer.bytes() > BUFFER_BYTES_MAX {
-            filling.buffer.undo();
-            filling.lost.get_or_insert((at, 0)).1 += lines as u64;
+            filling.lost.get_or_insert((at, 0)).1 += filling.buffer.undo();
         }
         if !filling.is_urgent && filling.buffer.bytes() > BUFFER_BYTES_MAX / 2 {
             filling.is_urgent = true;

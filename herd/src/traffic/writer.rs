@@ -4,16 +4,18 @@
 //! is woken twenty times a second and not by each request.
 
 use std::{
+    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use herd_core::{node::Node, report::Sighting, time::Timestamp, wire::record::Record};
+use herd_core::{node::Node, report::Sighting, time::Timestamp};
+use memchr::memchr_iter;
 
 use super::{
     Shared, TrafficSettings,
-    entry::{Buffer, Channel, Entry, Event, Party},
-    escape::{TimePrinter, escape},
+    entry::{Buffer, Channel, Entry, Event, Party, records},
+    escape::{escape, print_time},
     file::RotatingFile,
 };
 
@@ -33,8 +35,7 @@ pub(super) fn run(shared: &Shared, settings: TrafficSettings, node: &Arc<Node>) 
         node,
         path: settings.path.display().to_string(),
         file: RotatingFile::new(settings),
-        times: TimePrinter::default(),
-        text: String::new(),
+        text: Vec::new(),
         unwritten: 0,
         failed_at: None,
     };
@@ -67,8 +68,7 @@ struct Writer<'a> {
     node: &'a Arc<Node>,
     path: String,
     file: RotatingFile,
-    times: TimePrinter,
-    text: String,
+    text: Vec<u8>,
     /// Lines lost since the file could not be written.
     unwritten: u64,
     failed_at: Option<Instant>,
@@ -93,27 +93,27 @@ impl Writer<'_> {
     }
 
     fn format(&mut self, entry: &Entry, text: &[u8]) {
-        let head = Head::new(&mut self.times, entry.event, entry.party, entry.at);
+        let head = Head::new(entry.event, entry.party, entry.at);
         if entry.event == Event::Reports {
-            let mut rest = text;
-            while let Ok(record) = Record::decode(rest) {
-                rest = rest.get(record.bytes().len()..).unwrap_or_default();
+            let mut line = Vec::new();
+            for record in records(text) {
                 let Some(server) = self.node.names().name(record.server()) else { continue };
-                let mut line = Vec::new();
+                line.clear();
                 Sighting::of(&record, server).print(&mut line);
                 head.line(&mut self.text, line.strip_suffix(b"\n").unwrap_or(&line));
             }
             return;
         }
-        // Every line ends with LF, so there is nothing after the last one.
-        for line in text.split_inclusive(|&byte| byte == b'\n') {
-            head.line(&mut self.text, line.strip_suffix(b"\n").unwrap_or(line));
+        let mut start = 0;
+        for end in memchr_iter(b'\n', text) {
+            head.line(&mut self.text, text.get(start..end).unwrap_or_default());
+            start = end + 1;
         }
     }
 
     fn format_lost(&mut self, at: Timestamp, lines: u64) {
         let party = Party { channel: Channel::Log, peer: None };
-        let head = Head::new(&mut self.times, Event::Lost, party, at);
+        let head = Head::new(Event::Lost, party, at);
         head.line(&mut self.text, format!("{lines} lines lost").as_bytes());
     }
 
@@ -133,8 +133,8 @@ impl Writer<'_> {
     }
 
     /// Writes lines and says how many of them could not be written.
-    fn put(&mut self, lines: &str) -> u64 {
-        let mut rest = lines.as_bytes();
+    fn put(&mut self, lines: &[u8]) -> u64 {
+        let mut rest = lines;
         if self.failed_at.is_none_or(|failed_at| failed_at.elapsed() >= RETRY_EVERY) {
             let path = &self.path;
             match (self.file.write(&mut rest), self.failed_at) {
@@ -151,25 +151,28 @@ impl Writer<'_> {
                 }
             }
         }
-        rest.iter().filter(|&&byte| byte == b'\n').count() as u64
+        memchr_iter(b'\n', rest).count() as u64
     }
 }
 
 /// What the lines of one entry begin with.
-struct Head(String);
+struct Head(Vec<u8>);
 
 impl Head {
-    fn new(times: &mut TimePrinter, event: Event, party: Party, at: Timestamp) -> Self {
-        let mut head = String::with_capacity(80);
-        times.print(&mut head, at);
-        let peer = party.peer.map_or_else(|| "-".into(), |peer| peer.to_string());
-        head.push_str(&format!(" {} {peer} {} ", party.channel, event.sign()));
+    fn new(event: Event, party: Party, at: Timestamp) -> Self {
+        let mut head = Vec::with_capacity(80);
+        print_time(&mut head, at);
+        // Writing to memory cannot fail.
+        let _ = match party.peer {
+            Some(peer) => write!(head, " {} {peer} {} ", party.channel, event.sign()),
+            None => write!(head, " {} - {} ", party.channel, event.sign()),
+        };
         Self(head)
     }
 
-    fn line(&self, out: &mut String, text: &[u8]) {
-        out.push_str(&self.0);
+    fn line(&self, out: &mut Vec<u8>, text: &[u8]) {
+        out.extend_from_slice(&self.0);
         escape(out, text);
-        out.push('\n');
+        out.push(b'\n');
     }
 }
