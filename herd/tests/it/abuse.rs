@@ -1,13 +1,18 @@
 //! What clients may do to a server, and that the others do not notice.
 
 use std::{
+    fs,
     io::{ErrorKind, Read, Write},
     net::TcpStream,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::server::{BODY, PATIENCE, Server, Setup, SlowProvider, expect, expect_end};
+use crate::{
+    program::{Running, line_with},
+    server::{BODY, PATIENCE, Server, Setup, SlowProvider, expect, expect_end},
+};
 
 /// Whether a connection was refused: it ends at once, with or without a farewell.
 fn is_refused(mut stream: TcpStream) -> bool {
@@ -28,9 +33,11 @@ fn a_client_that_never_reads_is_cut_and_others_are_served_meanwhile() {
     let mut deaf = server.connect();
     let writing = thread::spawn(move || {
         let lines = b"hello\n".repeat(10_000);
+        let mut bytes = 0;
         loop {
-            if let Err(error) = deaf.write_all(&lines) {
-                return error.kind();
+            match deaf.write(&lines) {
+                Ok(written) => bytes += written,
+                Err(error) => return (error.kind(), bytes),
             }
         }
     });
@@ -39,8 +46,10 @@ fn a_client_that_never_reads_is_cut_and_others_are_served_meanwhile() {
         other.write_all(b"hello\n").unwrap();
         expect(&mut other, b"? hello\n");
     }
-    let how = writing.join().unwrap();
+    let (how, bytes) = writing.join().unwrap();
     assert!(matches!(how, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{how}");
+    // 1 MiB of replies in the server, the rest in the system's buffers: up to 6 MiB each way.
+    assert!(bytes < 16 << 20, "the server took {bytes} bytes and had nowhere to put the replies");
     other.write_all(b"hello\n").unwrap();
     expect(&mut other, b"? hello\n");
 }
@@ -67,6 +76,38 @@ fn connections_beyond_the_limit_are_refused_and_the_others_served() {
     while is_refused(server.connect()) {
         assert!(Instant::now() < deadline, "the place of one that left stays taken");
     }
+}
+
+#[test]
+fn a_server_that_runs_out_of_files_serves_those_it_has_and_recovers() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "name = 'a'\n[servers.A.listen]\nline = '127.0.0.1:0'";
+    fs::write(folder.path().join("a.toml"), config).unwrap();
+    let mut command = Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_herd");
+    command.args(["-c", &format!("ulimit -n 40; exec '{program}' serve A --config a.toml")]);
+    command.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = Running::start(command);
+    let line = line_with(&running.stdout, |line| line.contains("127.0.0.1"));
+    let address = line.split_whitespace().last().unwrap();
+    let connect = || {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
+    let hello = |stream: &mut TcpStream| {
+        stream.write_all(b"hello\n").unwrap();
+        expect(stream, b"? hello\n");
+    };
+    let mut first = connect();
+    hello(&mut first);
+    // The system completes these connections; the server cannot accept all of them.
+    let crowd: Vec<_> = (0..60).map(|_| connect()).collect();
+    line_with(&running.stderr, |line| line.contains("cannot accept"));
+    hello(&mut first);
+    drop(crowd);
+    hello(&mut connect());
+    hello(&mut first);
 }
 
 #[test]
