@@ -12,5 +12,6 @@ mod transcript;
 mod line_protocol;
 mod grammar;
 mod splitting;
+mod merging;
 mod full_table;
 mod link_faults;
