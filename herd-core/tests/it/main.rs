@@ -12,6 +12,8 @@ mod transcript;
 mod line_protocol;
 mod grammar;
 mod splitting;
+mod frames;
 mod merging;
 mod full_table;
+mod handshake;
 mod link_faults;
