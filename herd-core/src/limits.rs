@@ -42,9 +42,9 @@ pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// to 256 KiB differ by less than 10 %) and keeps a live report waiting behind one such piece at most.
 pub const LINK_PIECE_BYTES: usize = 64 * 1024;
 
-/// Bytes of short frames that a link may owe its peer: a round of comparing takes 12 KiB, so only a peer that asks and
-/// never reads gets here. It is cut off.
-pub const LINK_OWED_BYTES_MAX: usize = 1024 * 1024;
+/// Most bytes of answers that wait for a peer to read them: a comparison in which everything differs takes 12 KiB of
+/// them and only one is under way, so a peer that leaves more unread asks without listening.
+pub const LINK_ANSWERS_BYTES_MAX: usize = 256 * 1024;
 
 /// How far into the future a client's time may count (order time), beyond the herd's.
 pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);

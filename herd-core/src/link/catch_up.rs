@@ -33,8 +33,10 @@ pub(super) struct CatchUp {
     is_dialler: bool,
     /// Each side holds what the other held when the link came up, or when it last fell off the log.
     is_synced: bool,
-    /// The link needs a round to be synced.
+    /// A round that begins later than this is needed.
     is_asked: bool,
+    /// A round is under way (dialler only).
+    is_comparing: bool,
     /// When the dialler begins the next round; none while one is under way.
     next_round: Option<Moment>,
     retry: Duration,
@@ -67,6 +69,7 @@ impl CatchUp {
             is_dialler,
             is_synced: false,
             is_asked: false,
+            is_comparing: false,
             next_round: None,
             retry: RETRY_FIRST,
             leaves_due: Vec::new(),
@@ -83,16 +86,18 @@ impl CatchUp {
 
     /// The peer's log goes on where we had come: the next round can wait, unless one is needed the other way.
     pub(super) fn resumed(&mut self, now: Moment) {
-        if !self.is_asked {
-            self.same(now);
+        if !self.is_asked && !self.is_comparing {
+            self.finish(now, COMPARE_EVERY);
         }
     }
 
-    /// A round is needed: begins it at once, if that is ours to do.
+    /// A round is needed: begins it at once, if that is ours to do, or behind the one that is under way.
     pub(super) fn ask(&mut self, now: Moment) {
         self.is_synced = false;
         self.is_asked = true;
-        self.schedule(now, Duration::ZERO);
+        if !self.is_comparing {
+            self.schedule(now, Duration::ZERO);
+        }
     }
 
     pub(super) const fn next_round(&self) -> Option<Moment> {
@@ -103,8 +108,8 @@ impl CatchUp {
     pub(super) fn handle_time(&mut self, node: &Node, now: Moment, out: &mut Vec<u8>) {
         if self.next_round.is_some_and(|due| due <= now) {
             self.next_round = None;
-            self.all_leaves = false;
-            self.peer_copied = false;
+            self.is_asked = false;
+            self.is_comparing = true;
             say(out, Comparison::Digest(node.digest()));
         }
     }
@@ -128,7 +133,7 @@ impl CatchUp {
                 self.peer_copied = true;
                 self.conclude(now, out);
             }
-            Comparison::Copied => self.synced(),
+            Comparison::Copied => self.is_synced = !self.is_asked,
             Comparison::Ask => self.ask(now),
         }
     }
@@ -173,8 +178,9 @@ impl CatchUp {
     fn answer_digest(&mut self, node: &Node, theirs: u64, out: &mut Vec<u8>) {
         let shards = node.shard_digests();
         self.all_leaves = false;
+        self.is_asked = false;
         if digest_of(&shards) == theirs {
-            self.synced();
+            self.is_synced = true;
             say(out, Comparison::Same);
         } else {
             say(out, Comparison::Shards(shards));
@@ -196,15 +202,16 @@ impl CatchUp {
         *wanted = wanted.union(leaves);
     }
 
-    fn synced(&mut self) {
-        self.is_synced = true;
-        self.is_asked = false;
+    fn same(&mut self, now: Moment) {
+        self.retry = RETRY_FIRST;
+        self.finish(now, COMPARE_EVERY);
     }
 
-    fn same(&mut self, now: Moment) {
-        self.synced();
-        self.retry = RETRY_FIRST;
-        self.schedule(now, COMPARE_EVERY);
+    /// Ends a round; what was asked for since it began needs another.
+    fn finish(&mut self, now: Moment, wait: Duration) {
+        self.is_comparing = false;
+        self.is_synced = !self.is_asked;
+        self.schedule(now, if self.is_asked { Duration::ZERO } else { wait });
     }
 
     /// Ends the dialler's round when both sides have sent all that differs.
@@ -212,9 +219,8 @@ impl CatchUp {
         if self.peer_copied && self.all_leaves && self.is_idle() {
             self.peer_copied = false;
             self.all_leaves = false;
-            self.synced();
             say(out, Comparison::Copied);
-            self.schedule(now, self.retry);
+            self.finish(now, self.retry);
             self.retry = (self.retry * 2).min(COMPARE_EVERY);
         }
     }

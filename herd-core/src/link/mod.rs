@@ -11,7 +11,9 @@ mod catch_up;
 use std::time::Duration;
 
 use crate::{
-    limits::{FRAME_BYTES_MAX, HANDSHAKE_MAX, LINK_OWED_BYTES_MAX, LINK_PIECE_BYTES, NEIGHBOUR_SILENCE_MAX},
+    limits::{
+        FRAME_BYTES_MAX, HANDSHAKE_MAX, LINK_ANSWERS_BYTES_MAX, LINK_PIECE_BYTES, NEIGHBOUR_SILENCE_MAX,
+    },
     log::LogPosition,
     node::Node,
     server::Name,
@@ -48,9 +50,9 @@ pub enum LinkError {
     /// The peer used the number of a server that it had not named, or named too many. The peer is at fault.
     #[error("the peer speaks of an unknown server")]
     UnknownServer,
-    /// The peer asks for more and more and takes no answers. The peer is at fault.
-    #[error("the peer does not read")]
-    Deaf,
+    /// The peer asks and asks and does not read our answers. The peer is at fault.
+    #[error("the peer leaves {0} bytes of answers unread")]
+    Unread(usize),
     /// Nothing came for too long: the peer, or what is between us, is at fault.
     #[error("no sign of life for {0:?}")]
     Silent(Duration),
@@ -89,7 +91,7 @@ pub struct Link {
     side: Side,
     state: State,
     inbox: Vec<u8>,
-    /// Short frames that wait to be sent; bounded, since each answers one that was received.
+    /// Short frames that wait to be sent, at most [`LINK_ANSWERS_BYTES_MAX`] and one answer more.
     outbox: Vec<u8>,
     events: Vec<LinkEvent>,
     heard_at: Moment,
@@ -154,7 +156,6 @@ impl Link {
         let mut taken = 0;
         let result = loop {
             match self.handle_first(node, inbox.get(taken..).unwrap_or_default(), now) {
-                Ok(_) if self.outbox.len() > LINK_OWED_BYTES_MAX => break Err(LinkError::Deaf),
                 Ok(0) => break Ok(()),
                 Ok(bytes) => taken += bytes,
                 Err(error) => break Err(error),
@@ -194,6 +195,9 @@ impl Link {
                 let mut voice = Voice { out: &mut self.outbox, events: &mut self.events };
                 open.handle(node, frame, now, &mut voice)?;
             }
+        }
+        if self.outbox.len() > LINK_ANSWERS_BYTES_MAX {
+            return Err(LinkError::Unread(self.outbox.len()));
         }
         Ok(taken)
     }

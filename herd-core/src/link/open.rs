@@ -17,6 +17,9 @@ use crate::{
 
 use super::{LinkError, LinkEvent, Peer, Progress, Side, catch_up::CatchUp};
 
+/// Most names in one frame: 1,024 of the longest are 65 KiB, a quarter of what a frame may have.
+const NAMES_PER_FRAME: usize = 1024;
+
 /// An established link.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -90,7 +93,8 @@ impl Open {
 
     /// Whether [`Open::next_bytes`] has something to append.
     pub(super) fn has_bytes(&self, node: &Node) -> bool {
-        self.catch_up.has_piece() || self.cursor.is_some_and(|cursor| cursor < node.log_end())
+        // A peer that has not said what it has gets nothing yet.
+        self.cursor.is_some_and(|cursor| self.catch_up.has_piece() || cursor < node.log_end())
     }
 
     pub(super) fn handle(
@@ -234,12 +238,10 @@ impl Open {
 
     /// Names the servers that the peer does not know yet: records that were read before this refer to no others.
     fn announce(&mut self, node: &Node, out: &mut Vec<u8>) {
-        let names = node.names().since(self.announced);
-        if let Ok(first) = u16::try_from(self.announced)
-            && !names.is_empty()
-        {
+        for names in node.names().since(self.announced).chunks(NAMES_PER_FRAME) {
+            let first = u16::try_from(self.announced).unwrap_or(u16::MAX);
             self.announced += names.len();
-            peer::encode(out, &Frame::Names { first, names });
+            peer::encode(out, &Frame::Names { first, names: names.to_vec() });
         }
     }
 }

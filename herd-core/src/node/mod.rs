@@ -165,7 +165,8 @@ impl Node {
         }));
         self.expect(&order);
         let herd_time = self.clocks.herd_time(clock);
-        let rules = Rules { servers: self.names.read(), placement: &self.placement };
+        let expired = self.expired(herd_time);
+        let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
         let mut fresh = Vec::new();
         for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
             let Some(mut shard) = group.first().and_then(|(place, _)| self.shard(place.shard)) else {
@@ -183,7 +184,7 @@ impl Node {
                         Answer::Taken { skew_nanos: clock.nanos_since(iamat.time.at()) }
                     }
                     Some(Command::Whatsat(whatsat)) => {
-                        self.sighting(&shard, place, whatsat.client.as_bytes(), herd_time, &rules)
+                        sighting(&shard, place, whatsat.client.as_bytes(), &rules)
                     }
                     Some(Command::Invalid) | None => Answer::Invalid,
                 };
@@ -210,7 +211,7 @@ impl Node {
         self.expect(&order);
         let expired = self.expired(self.clocks.herd_time(clock));
         let (evicted_before, has_room) = (self.evicted_before(), self.has_room());
-        let rules = Rules { servers: self.names.read(), placement: &self.placement };
+        let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
         let mut fresh = Vec::new();
         for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
             let Some(mut shard) = group.first().and_then(|(place, _)| self.shard(place.shard)) else {
@@ -293,22 +294,6 @@ impl Node {
         record::encode(out, iamat, Receipt { server: self.own, received_at: clock, order_time });
     }
 
-    fn sighting(
-        &self,
-        shard: &Shard,
-        place: Place,
-        client: &[u8],
-        herd_time: Timestamp,
-        rules: &Rules<'_>,
-    ) -> Answer {
-        let expired = self.expired(herd_time);
-        let found = shard.find(place, client).filter(|record| record.received_at() >= expired);
-        let found = found.and_then(|record| Some((record, rules.servers.name(record.server())?)));
-        found.map_or(Answer::Unknown, |(record, server)| {
-            Answer::Found(Box::new(Sighting::of(&record, server.clone())))
-        })
-    }
-
     /// Logs what a batch brought, outside of the shards' locks. Two batches may reach the log in another order than
     /// the table: merging makes that harmless.
     fn conclude(&self, source: Source, fresh: Vec<u8>) -> Effects {
@@ -317,6 +302,14 @@ impl Node {
         }
         Effects { fresh, evicted: self.make_room() }
     }
+}
+
+fn sighting(shard: &Shard, place: Place, client: &[u8], rules: &Rules<'_>) -> Answer {
+    let found = shard.find(place, client).filter(|record| record.received_at() >= rules.expired);
+    let found = found.and_then(|record| Some((record, rules.servers.name(record.server())?)));
+    found.map_or(Answer::Unknown, |(record, server)| {
+        Answer::Found(Box::new(Sighting::of(&record, server.clone())))
+    })
 }
 
 fn offer(shard: &mut Shard, place: Place, bytes: Option<&[u8]>, rules: &Rules<'_>) -> bool {

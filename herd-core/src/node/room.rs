@@ -103,7 +103,7 @@ impl Node {
     }
 
     fn drop_before(&self, limit: Timestamp, shards: std::ops::Range<usize>) {
-        let rules = Rules { servers: self.names.read(), placement: &self.placement };
+        let rules = Rules { servers: self.names.read(), expired: limit, placement: &self.placement };
         for shard in self.shards.get(shards).unwrap_or_default() {
             let mut shard = shard.lock();
             let before = shard.size();

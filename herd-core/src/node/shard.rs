@@ -17,6 +17,8 @@ use super::placement::{Place, Placement};
 #[derive(Debug)]
 pub(super) struct Rules<'a> {
     pub(super) servers: KnownServers<'a>,
+    /// Reports received before this have expired: they stand in nobody's way.
+    pub(super) expired: Timestamp,
     pub(super) placement: &'a Placement,
 }
 
@@ -47,7 +49,10 @@ impl Shard {
         let rehash = |client: &[u8]| rules.placement.of(client).slot;
         let held_at = self.table.find(place.slot, record.client());
         match held_at.and_then(|at| Some((at, self.table.get(at)?))) {
-            Some((_, held)) if precedence(record, &held, &rules.servers) != Ordering::Greater => {
+            Some((_, held))
+                if held.received_at() >= rules.expired
+                    && precedence(record, &held, &rules.servers) != Ordering::Greater =>
+            {
                 return false;
             }
             Some((at, held)) => {

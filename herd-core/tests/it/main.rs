@@ -1,10 +1,19 @@
 //! Tests of the core through its public interface.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests fail by panicking, and what they did not expect is one case to them"
+)]
 
 mod nodes;
+mod pair;
 mod transcript;
 mod line_protocol;
 mod grammar;
 mod splitting;
+mod frames;
+mod merging;
 mod full_table;
+mod handshake;
+mod link_faults;
