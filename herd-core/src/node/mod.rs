@@ -168,32 +168,23 @@ impl Node {
         let expired = self.expired(herd_time);
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
         let mut fresh = Vec::new();
-        for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
-            let Some(mut shard) = group.first().and_then(|(place, _)| self.shard(place.shard)) else {
-                continue;
-            };
-            let before = shard.size();
-            for &(place, i) in group {
-                let answer = match commands.get(i) {
-                    Some(Command::Iamat(iamat)) => {
-                        let start = fresh.len();
-                        self.encode(iamat, clock, herd_time, &mut fresh);
-                        if !offer(&mut shard, place, fresh.get(start..), &rules) {
-                            fresh.truncate(start);
-                        }
-                        Answer::Taken { skew_nanos: clock.nanos_since(iamat.time.at()) }
+        self.visit(&order, |shard, place, i| {
+            let answer = match commands.get(i) {
+                Some(Command::Iamat(iamat)) => {
+                    let start = fresh.len();
+                    self.encode(iamat, clock, herd_time, &mut fresh);
+                    if !offer(shard, place, fresh.get(start..), &rules) {
+                        fresh.truncate(start);
                     }
-                    Some(Command::Whatsat(whatsat)) => {
-                        sighting(&shard, place, whatsat.client.as_bytes(), &rules)
-                    }
-                    Some(Command::Invalid) | None => Answer::Invalid,
-                };
-                if let Some(slot) = answers.get_mut(first + i) {
-                    *slot = answer;
+                    Answer::Taken { skew_nanos: clock.nanos_since(iamat.time.at()) }
                 }
+                Some(Command::Whatsat(whatsat)) => sighting(shard, place, whatsat.client.as_bytes(), &rules),
+                Some(Command::Invalid) | None => Answer::Invalid,
+            };
+            if let Some(slot) = answers.get_mut(first + i) {
+                *slot = answer;
             }
-            self.room.resized(before, shard.size());
-        }
+        });
         drop(rules);
         self.conclude(Source::CLIENTS, fresh)
     }
@@ -213,23 +204,16 @@ impl Node {
         let (evicted_before, has_room) = (self.evicted_before(), self.has_room());
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
         let mut fresh = Vec::new();
-        for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
-            let Some(mut shard) = group.first().and_then(|(place, _)| self.shard(place.shard)) else {
-                continue;
-            };
-            let before = shard.size();
-            for &(place, i) in group {
-                let Some(record) = decoded.get(i).filter(|r| r.received_at() >= expired) else { continue };
-                let is_late = record.received_at() < evicted_before;
-                if is_late && !has_room && shard.find(place, record.client()).is_none() {
-                    continue;
-                }
-                if shard.offer(place, record, &rules) && !is_late {
-                    fresh.extend_from_slice(record.bytes());
-                }
+        self.visit(&order, |shard, place, i| {
+            let Some(record) = decoded.get(i).filter(|r| r.received_at() >= expired) else { return };
+            let is_late = record.received_at() < evicted_before;
+            if is_late && !has_room && shard.find(place, record.client()).is_none() {
+                return;
             }
-            self.room.resized(before, shard.size());
-        }
+            if shard.offer(place, record, &rules) && !is_late {
+                fresh.extend_from_slice(record.bytes());
+            }
+        });
         drop(rules);
         let effects = self.conclude(source, fresh);
         fault.map_or(Ok(effects), Err)
@@ -276,12 +260,18 @@ impl Node {
             return;
         }
         for expect in [Table::expect_slot, Table::expect_record] {
-            for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
-                let Some(shard) = group.first().and_then(|(place, _)| self.shard(place.shard)) else {
-                    continue;
-                };
-                group.iter().for_each(|(place, _)| expect(shard.table(), place.slot));
-            }
+            self.visit(order, |shard, place, _| expect(shard.table(), place.slot));
+        }
+    }
+
+    /// Calls `each` for every place in order, taking each shard's lock once.
+    fn visit(&self, order: &[(Place, usize)], mut each: impl FnMut(&mut Shard, Place, usize)) {
+        for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
+            let shard = group.first().and_then(|(place, _)| self.shard(place.shard));
+            let Some(mut shard) = shard else { continue };
+            let before = shard.size();
+            group.iter().for_each(|&(place, i)| each(&mut shard, place, i));
+            self.room.resized(before, shard.size());
         }
     }
 

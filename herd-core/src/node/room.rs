@@ -33,6 +33,9 @@ pub(super) struct Room {
 impl Room {
     /// Takes note of a shard that grew or shrank.
     pub(super) fn resized(&self, before: Size, after: Size) {
+        if before == after {
+            return;
+        }
         // Differences wrap, and so does adding them.
         self.clients.fetch_add(after.clients.wrapping_sub(before.clients), Ordering::Relaxed);
         self.bytes.fetch_add(after.bytes.wrapping_sub(before.bytes), Ordering::Relaxed);
