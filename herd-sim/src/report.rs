@@ -109,7 +109,12 @@ impl Report {
         match error {
             LinkError::Silent(_) => self.silences += 1,
             LinkError::RefusedByPeer(_) => self.duplicates += 1,
-            _ => {}
+            LinkError::Refused(..)
+            | LinkError::OutOfTurn
+            | LinkError::Frame(_)
+            | LinkError::Record(_)
+            | LinkError::UnknownServer
+            | LinkError::Unread(_) => {}
         }
     }
 

@@ -84,7 +84,7 @@ fn generated(shape: Preset, servers: usize, rng: &mut fastrand::Rng) -> Vec<(usi
         Preset::Ring => (0..servers).map(|i| (i, (i + 1) % servers)).collect(),
         Preset::Star => (1..servers).map(|i| (0, i)).collect(),
         Preset::Clique => (0..servers).flat_map(|a| (a + 1..servers).map(move |b| (a, b))).collect(),
-        _ => (1..servers)
+        Preset::Goloman | Preset::Farmar | Preset::Riley | Preset::Bailey | Preset::Random => (1..servers)
             .flat_map(|i| [(rng.usize(..i), i), (rng.usize(..servers), rng.usize(..servers))])
             .collect(),
     };

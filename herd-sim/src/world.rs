@@ -322,7 +322,7 @@ impl World {
                 }
                 self.phase = Phase::Over;
             }
-            _ => {}
+            Phase::Troubled | Phase::Linking | Phase::Watched(_) | Phase::Over => {}
         }
         self.fabric.queue.plan(now + PROBE_EVERY_NS, Event::Probe);
     }
