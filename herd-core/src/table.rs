@@ -230,3 +230,6 @@ fn join(hash: SlotHash, offset: Offset) -> u64 {
 const fn low(entry: u64) -> u32 {
     entry as u32
 }
+
+#[cfg(test)]
+mod tests;

@@ -166,6 +166,7 @@ impl Link {
             inbox.shrink_to(LINK_PIECE_BYTES);
         }
         self.inbox = inbox;
+        self.note_synced();
         if let Err(LinkError::Refused(refusal, _)) = &result {
             self.refuse(*refusal);
         }
@@ -239,9 +240,15 @@ impl Link {
         out.append(&mut self.outbox);
         if let State::Open(open) = &mut self.state {
             open.next_bytes(node, now, out);
-            if open.take_synced() {
-                self.events.push(LinkEvent::Synced);
-            }
+        }
+        self.note_synced();
+    }
+
+    fn note_synced(&mut self) {
+        if let State::Open(open) = &mut self.state
+            && open.take_synced()
+        {
+            self.events.push(LinkEvent::Synced);
         }
     }
 

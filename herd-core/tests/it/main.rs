@@ -17,3 +17,4 @@ mod merging;
 mod full_table;
 mod handshake;
 mod link_faults;
+mod copying;

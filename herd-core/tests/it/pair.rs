@@ -60,6 +60,7 @@ impl End {
         while self.link.has_bytes(&self.node) {
             self.link.next_bytes(&self.node, now, &mut out);
         }
+        self.events.extend(self.link.take_events());
         out
     }
 
