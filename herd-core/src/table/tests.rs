@@ -51,7 +51,7 @@ fn encoded(client: u16, digits: usize, time: u32) -> Vec<u8> {
 /// A poor hash on purpose: many clients share a home, and some share all 64 bits.
 fn hash(client: &[u8]) -> SlotHash {
     let number: u64 = str::from_utf8(client).unwrap().parse().unwrap();
-    number / 3 % 40 << 32 | number % 7
+    ((number / 3 % 40) << 32) | (number % 7)
 }
 
 fn residue(client: &[u8], of: u16) -> bool {
