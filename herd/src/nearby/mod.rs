@@ -3,6 +3,7 @@
 //! One more provider is one more file, one `mod` line and one arm of `Provider`. A front-end sees [`Nearby`] only.
 
 pub mod google_style;
+pub mod upstream;
 pub mod embedded;
 pub mod messages;
 
