@@ -4,10 +4,20 @@
 
 pub mod google_style;
 pub mod upstream;
+pub mod access;
+pub mod http;
+mod redaction;
+mod google;
+mod google_new;
 pub mod embedded;
 pub mod messages;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use herd_core::{
     command::{Question, QuestionLimits},
@@ -17,12 +27,18 @@ use herd_core::{
 use serde::Deserialize;
 
 use self::{
+    access::{Access, BaseUrl, Claims, DEADLINE},
     embedded::{Embedded, IndexError},
-    messages::{Messages, MessagesError},
+    google::{Auto, Google},
+    google_new::GoogleNew,
+    http::ClientError,
+    messages::{Messages, MessagesError, twitter::Twitter, x::X},
+    upstream::{Inquiry, Upstream},
 };
+use crate::config::{Secret, SecretKeys, SecretText, quantity::duration};
 
 /// The section `[places]` of a configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlacesConfig {
     /// Who answers.
@@ -30,16 +46,40 @@ pub struct PlacesConfig {
     /// An imported index instead of the built-in places. Rule of thumb: 90 bytes a place, on a local disk; to change it,
     /// import into the same name (that replaces the file as a whole), never write into it.
     pub index: Option<PathBuf>,
+    /// The key of a remote provider as it is written, until the configuration is checked.
+    pub api_key: Option<SecretText>,
+    /// The file that holds the key instead, until the configuration is checked.
+    pub api_key_file: Option<PathBuf>,
+    /// The key, once the configuration is checked.
+    #[serde(skip)]
+    pub key: Option<Secret>,
+    /// Where a remote provider's documented paths hang, if not at its own address.
+    pub base_url: Option<BaseUrl>,
+    /// Longest that a remote provider may take for an answer.
+    #[serde(deserialize_with = "duration")]
+    pub deadline: Duration,
 }
 
 /// The section `[messages]` of a configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessagesConfig {
     /// Who answers.
     pub provider: MessagesProvider,
     /// A file with one message a line instead of the built-in sample; all of it is kept in memory.
     pub index: Option<PathBuf>,
+    /// The token of a remote provider as it is written, until the configuration is checked.
+    pub bearer_token: Option<SecretText>,
+    /// The file that holds the token instead, until the configuration is checked.
+    pub bearer_token_file: Option<PathBuf>,
+    /// The token, once the configuration is checked.
+    #[serde(skip)]
+    pub key: Option<Secret>,
+    /// Where a remote provider's documented paths hang, if not at its own address.
+    pub base_url: Option<BaseUrl>,
+    /// Longest that a remote provider may take for an answer.
+    #[serde(deserialize_with = "duration")]
+    pub deadline: Duration,
 }
 
 /// Providers of places.
@@ -49,6 +89,12 @@ pub enum PlacesProvider {
     /// An index of open data on this machine.
     #[default]
     Embedded,
+    /// Google's Nearby Search, the one that it calls legacy.
+    Google,
+    /// Google's Places API (New).
+    GoogleNew,
+    /// The legacy one until Google says that it is not enabled for the key, then the new one.
+    Auto,
 }
 
 /// Providers of messages.
@@ -58,6 +104,150 @@ pub enum MessagesProvider {
     /// A file of messages on this machine.
     #[default]
     Embedded,
+    /// A service that speaks Twitter's search of 2009.
+    Twitter,
+    /// X's recent search.
+    X,
+}
+
+impl PlacesProvider {
+    /// As a configuration writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Google => "google",
+            Self::GoogleNew => "google-new",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+impl MessagesProvider {
+    /// As a configuration writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Twitter => "twitter",
+            Self::X => "x",
+        }
+    }
+}
+
+impl Default for PlacesConfig {
+    fn default() -> Self {
+        Self {
+            provider: PlacesProvider::default(),
+            index: None,
+            api_key: None,
+            api_key_file: None,
+            key: None,
+            base_url: None,
+            deadline: DEADLINE,
+        }
+    }
+}
+
+impl Default for MessagesConfig {
+    fn default() -> Self {
+        Self {
+            provider: MessagesProvider::default(),
+            index: None,
+            bearer_token: None,
+            bearer_token_file: None,
+            key: None,
+            base_url: None,
+            deadline: DEADLINE,
+        }
+    }
+}
+
+impl PlacesConfig {
+    const KEYS: SecretKeys = SecretKeys { text: "api_key", file: "api_key_file" };
+
+    /// Resolves paths from `folder` and the key from `environment`; a mistake names the key of the section.
+    pub(crate) fn check(
+        &mut self,
+        folder: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), (&'static str, String)> {
+        let (text, file) = (self.api_key.take(), self.api_key_file.take());
+        self.key = Secret::from_either(Self::KEYS, text.as_ref(), file.as_deref(), folder, environment)?;
+        self.index = self.index.take().map(|index| folder.join(index));
+        let is_remote = self.provider != PlacesProvider::Embedded;
+        let claims = Claims {
+            provider: self.provider.as_str(),
+            is_remote,
+            has_index: self.index.is_some(),
+            key: self.key.as_ref(),
+            key_names: Self::KEYS,
+            needs_key: is_remote,
+            base_url: self.base_url.as_ref(),
+            needs_base_url: false,
+            deadline: self.deadline,
+        };
+        claims.mistake().map_or(Ok(()), Err)
+    }
+
+    fn access(&self) -> Access {
+        Access { key: self.key.clone(), base_url: self.base_url.clone(), deadline: self.deadline }
+    }
+}
+
+impl MessagesConfig {
+    const KEYS: SecretKeys = SecretKeys { text: "bearer_token", file: "bearer_token_file" };
+
+    /// Resolves paths from `folder` and the token from `environment`; a mistake names the key of the section.
+    pub(crate) fn check(
+        &mut self,
+        folder: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(), (&'static str, String)> {
+        let (text, file) = (self.bearer_token.take(), self.bearer_token_file.take());
+        self.key = Secret::from_either(Self::KEYS, text.as_ref(), file.as_deref(), folder, environment)?;
+        self.index = self.index.take().map(|index| folder.join(index));
+        let claims = Claims {
+            provider: self.provider.as_str(),
+            is_remote: self.provider != MessagesProvider::Embedded,
+            has_index: self.index.is_some(),
+            key: self.key.as_ref(),
+            key_names: Self::KEYS,
+            needs_key: self.provider == MessagesProvider::X,
+            base_url: self.base_url.as_ref(),
+            needs_base_url: self.provider == MessagesProvider::Twitter,
+            deadline: self.deadline,
+        };
+        claims.mistake().map_or(Ok(()), Err)
+    }
+
+    fn access(&self) -> Access {
+        Access { key: self.key.clone(), base_url: self.base_url.clone(), deadline: self.deadline }
+    }
+}
+
+impl fmt::Display for PlacesConfig {
+    /// As a configuration file says it, but for the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "provider = {:?}", self.provider.as_str())?;
+        if let Some(index) = &self.index {
+            writeln!(f, "index = {index:?}")?;
+        }
+        let is_remote = self.provider != PlacesProvider::Embedded;
+        if is_remote { self.access().show(f, Self::KEYS.text) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for MessagesConfig {
+    /// As a configuration file says it, but for the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "provider = {:?}", self.provider.as_str())?;
+        if let Some(index) = &self.index {
+            writeln!(f, "index = {index:?}")?;
+        }
+        let is_remote = self.provider != MessagesProvider::Embedded;
+        if is_remote { self.access().show(f, Self::KEYS.text) } else { Ok(()) }
+    }
 }
 
 /// Why a provider cannot start. The configuration or a file it names is at fault; nothing was changed.
@@ -69,6 +259,9 @@ pub enum NearbyError {
     /// The message file cannot be used.
     #[error(transparent)]
     Messages(#[from] MessagesError),
+    /// No remote provider can be asked.
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 /// What WHATSAT asks.
@@ -79,6 +272,8 @@ pub struct Nearby(Provider);
 enum Provider {
     Places(Embedded),
     Messages(Messages),
+    RemotePlaces(Arc<dyn Upstream>),
+    RemoteMessages(Arc<dyn Upstream>),
 }
 
 impl Nearby {
@@ -88,9 +283,16 @@ impl Nearby {
     /// The index is missing, is no index, is of another version, or damaged.
     pub fn places(config: &PlacesConfig, folder: &Path) -> Result<Self, NearbyError> {
         let index = config.index.as_ref().map(|index| folder.join(index));
-        match config.provider {
-            PlacesProvider::Embedded => Ok(Self(Provider::Places(Embedded::open(index.as_deref())?))),
-        }
+        let access = config.access();
+        let upstream: Arc<dyn Upstream> = match config.provider {
+            PlacesProvider::Embedded => {
+                return Ok(Self(Provider::Places(Embedded::open(index.as_deref())?)));
+            }
+            PlacesProvider::Google => Arc::new(Google::new(&access)?),
+            PlacesProvider::GoogleNew => Arc::new(GoogleNew::new(&access)?),
+            PlacesProvider::Auto => Arc::new(Auto::new(&access)?),
+        };
+        Ok(Self(Provider::RemotePlaces(upstream)))
     }
 
     /// The provider of messages that a configuration names; its relative paths start at `folder`.
@@ -99,19 +301,27 @@ impl Nearby {
     /// The file is missing, or a line of it is no message.
     pub fn messages(config: &MessagesConfig, folder: &Path) -> Result<Self, NearbyError> {
         let index = config.index.as_ref().map(|index| folder.join(index));
-        match config.provider {
-            MessagesProvider::Embedded => Ok(Self(Provider::Messages(Messages::open(index.as_deref())?))),
-        }
+        let access = config.access();
+        let upstream: Arc<dyn Upstream> = match config.provider {
+            MessagesProvider::Embedded => {
+                return Ok(Self(Provider::Messages(Messages::open(index.as_deref())?)));
+            }
+            MessagesProvider::Twitter => Arc::new(Twitter::new(&access)?),
+            MessagesProvider::X => Arc::new(X::new(&access)?),
+        };
+        Ok(Self(Provider::RemoteMessages(upstream)))
     }
 
     /// What a question may ask for.
     #[must_use]
     pub const fn limits(&self) -> QuestionLimits {
         match self.0 {
-            Provider::Places(_) => {
+            Provider::Places(_) | Provider::RemotePlaces(_) => {
                 QuestionLimits { radius_km_max: Some(PLACES_RADIUS_KM_MAX), bound_max: PLACES_BOUND_MAX }
             }
-            Provider::Messages(_) => QuestionLimits { radius_km_max: None, bound_max: MESSAGES_BOUND_MAX },
+            Provider::Messages(_) | Provider::RemoteMessages(_) => {
+                QuestionLimits { radius_km_max: None, bound_max: MESSAGES_BOUND_MAX }
+            }
         }
     }
 
@@ -121,6 +331,11 @@ impl Nearby {
         match &self.0 {
             Provider::Places(places) => places.answer(position, question).await,
             Provider::Messages(messages) => messages.answer(position, question),
+            Provider::RemotePlaces(upstream) | Provider::RemoteMessages(upstream) => {
+                let inquiry = Inquiry { at: position, radius_km: question.radius_km };
+                let (Ok(page) | Err(page)) = upstream.fetch(inquiry).await;
+                page.answer(question.bound)
+            }
         }
     }
 }

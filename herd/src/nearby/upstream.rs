@@ -9,7 +9,10 @@ use herd_core::position::Position;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::google_style::{error_body, frame};
+use super::{
+    google_style::{error_body, frame},
+    messages,
+};
 
 /// A future that the caller may keep and poll on any thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -37,6 +40,23 @@ pub enum Status {
 }
 
 impl Status {
+    /// The one that Google writes so.
+    pub(super) fn named(text: &str) -> Option<Self> {
+        let all = [Self::UnknownError, Self::OverQueryLimit, Self::RequestDenied, Self::InvalidRequest];
+        all.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// What an HTTP status says where nothing better does.
+    pub(super) const fn of_http(code: u16) -> Self {
+        match code {
+            400 | 422 => Self::InvalidRequest,
+            401 | 403 => Self::RequestDenied,
+            // 402: no money left; 420: what Twitter's search said before there was 429.
+            402 | 420 | 429 => Self::OverQueryLimit,
+            _ => Self::UnknownError,
+        }
+    }
+
     /// As Google writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -108,8 +128,7 @@ impl Page {
 
     /// A page that says why there are no messages.
     pub(super) fn no_messages(status: Status, message: &str) -> Self {
-        let body = serde_json::json!({ "error": message });
-        Self::whole(format!("{body}\n").into_bytes(), status)
+        Self::whole((messages::error_body(message) + "\n").into_bytes(), status)
     }
 
     fn whole(bytes: Vec<u8>, failure: Status) -> Self {

@@ -1,0 +1,97 @@
+//! A key blotted out of what a provider sent, however it wrote it: plain, JSON-escaped or percent-encoded.
+//!
+//! The one thing to know: this happens before anybody else sees the bytes, so that nothing behind has to care.
+
+/// What stands in a key's place.
+const BLOT: &[u8] = b"***";
+
+/// How a text may be written.
+#[derive(Clone, Copy)]
+enum Writing {
+    /// Plain, or within a JSON string.
+    Json,
+    /// Within a URL, which may itself be within a JSON string.
+    Url,
+}
+
+/// The same text without the key, which is not empty.
+pub(super) fn redacted(text: Vec<u8>, key: &[u8]) -> Vec<u8> {
+    let Some(&first) = key.first() else { return text };
+    let length_at = |at: usize| {
+        let rest = text.get(at..)?;
+        let may_begin = rest.first().is_some_and(|&byte| byte == first || byte == b'\\' || byte == b'%');
+        let writings = [Writing::Json, Writing::Url];
+        writings.into_iter().filter(|_| may_begin).find_map(|writing| key_length(rest, key, writing))
+    };
+    let mut clean = Vec::new();
+    let (mut at, mut copied) = (0, 0);
+    while at < text.len() {
+        match length_at(at) {
+            Some(length) => {
+                clean.extend_from_slice(text.get(copied..at).unwrap_or_default());
+                clean.extend_from_slice(BLOT);
+                at += length;
+                copied = at;
+            }
+            None => at += 1,
+        }
+    }
+    if copied == 0 {
+        return text;
+    }
+    clean.extend_from_slice(text.get(copied..).unwrap_or_default());
+    clean
+}
+
+/// How many bytes the key takes at the start of `text`, if it stands there.
+fn key_length(text: &[u8], key: &[u8], writing: Writing) -> Option<usize> {
+    key.iter().try_fold(0, |at, &expected| {
+        let (byte, length) = character(text.get(at..)?, writing)?;
+        (byte == expected).then_some(at + length)
+    })
+}
+
+/// The ASCII character at the start of `text`, and the bytes that it takes.
+fn character(text: &[u8], writing: Writing) -> Option<(u8, usize)> {
+    match (text, writing) {
+        ([b'\\', b'u', digits @ ..], _) => Some((u8::try_from(hexadecimal(digits.get(..4)?)?).ok()?, 6)),
+        ([b'\\', escaped @ (b'/' | b'"' | b'\\'), ..], _) => Some((*escaped, 2)),
+        ([b'%', digits @ ..], Writing::Url) => Some((u8::try_from(hexadecimal(digits.get(..2)?)?).ok()?, 3)),
+        ([byte, ..], _) => Some((*byte, 1)),
+        ([], _) => None,
+    }
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, key: &str, expected: &str) {
+        let clean = redacted(text.as_bytes().to_vec(), key.as_bytes());
+        assert_eq!(String::from_utf8(clean).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_key_is_blotted_out_however_it_is_written() {
+        let key = "AIza-b/c%2Fd=";
+        check("key AIza-b/c%2Fd=, again AIza-b/c%2Fd=", key, "key ***, again ***");
+        check(r#"{"m":"AIza-b\/c%2Fd\u003d"}"#, key, r#"{"m":"***"}"#);
+        check(r#"{"m":"\u0041Iza\u002Db\u002fc%2Fd="}"#, key, r#"{"m":"***"}"#);
+        check("?key=AIza-b%2Fc%252Fd%3d&x", key, "?key=***&x");
+        check(r"?key=AIza\u002db%2fc%252Fd%3D&x", key, "?key=***&x");
+    }
+
+    #[test]
+    fn all_else_stays_as_it_is() {
+        for text in
+            ["", "AIza", "AIza-b/c%2Fd", "AIza-b/c%2Fd\\", "%", "%4", "\\u00", "\\", "AIAIza%2", "é%zz"]
+        {
+            check(text, "AIza-b/c%2Fd=", text);
+        }
+        check("AAAB", "AAB", "A***");
+    }
+}
