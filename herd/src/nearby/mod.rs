@@ -6,6 +6,7 @@ pub mod google_style;
 pub mod upstream;
 pub mod access;
 pub mod http;
+mod section;
 mod redaction;
 mod google;
 mod google_new;
@@ -13,7 +14,6 @@ pub mod embedded;
 pub mod messages;
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -27,15 +27,13 @@ use herd_core::{
 use serde::Deserialize;
 
 use self::{
-    access::{Access, BaseUrl, Claims, DEADLINE},
+    access::{BaseUrl, DEADLINE},
     embedded::{Embedded, IndexError},
-    google::{Auto, Google},
-    google_new::GoogleNew,
     http::ClientError,
-    messages::{Messages, MessagesError, twitter::Twitter, x::X},
+    messages::{Messages, MessagesError},
     upstream::{Inquiry, Upstream},
 };
-use crate::config::{Secret, SecretKeys, SecretText, quantity::duration};
+use crate::config::{Secret, SecretText, quantity};
 
 /// The section `[places]` of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -56,7 +54,7 @@ pub struct PlacesConfig {
     /// Where a remote provider's documented paths hang, if not at its own address.
     pub base_url: Option<BaseUrl>,
     /// Longest that a remote provider may take for an answer.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "quantity::duration")]
     pub deadline: Duration,
 }
 
@@ -78,7 +76,7 @@ pub struct MessagesConfig {
     /// Where a remote provider's documented paths hang, if not at its own address.
     pub base_url: Option<BaseUrl>,
     /// Longest that a remote provider may take for an answer.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "quantity::duration")]
     pub deadline: Duration,
 }
 
@@ -110,31 +108,6 @@ pub enum MessagesProvider {
     X,
 }
 
-impl PlacesProvider {
-    /// As a configuration writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Google => "google",
-            Self::GoogleNew => "google-new",
-            Self::Auto => "auto",
-        }
-    }
-}
-
-impl MessagesProvider {
-    /// As a configuration writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Twitter => "twitter",
-            Self::X => "x",
-        }
-    }
-}
-
 impl Default for PlacesConfig {
     fn default() -> Self {
         Self {
@@ -160,93 +133,6 @@ impl Default for MessagesConfig {
             base_url: None,
             deadline: DEADLINE,
         }
-    }
-}
-
-impl PlacesConfig {
-    const KEYS: SecretKeys = SecretKeys { text: "api_key", file: "api_key_file" };
-
-    /// Resolves paths from `folder` and the key from `environment`; a mistake names the key of the section.
-    pub(crate) fn check(
-        &mut self,
-        folder: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(), (&'static str, String)> {
-        let (text, file) = (self.api_key.take(), self.api_key_file.take());
-        self.key = Secret::from_either(Self::KEYS, text.as_ref(), file.as_deref(), folder, environment)?;
-        self.index = self.index.take().map(|index| folder.join(index));
-        let is_remote = self.provider != PlacesProvider::Embedded;
-        let claims = Claims {
-            provider: self.provider.as_str(),
-            is_remote,
-            has_index: self.index.is_some(),
-            key: self.key.as_ref(),
-            key_names: Self::KEYS,
-            needs_key: is_remote,
-            base_url: self.base_url.as_ref(),
-            needs_base_url: false,
-            deadline: self.deadline,
-        };
-        claims.mistake().map_or(Ok(()), Err)
-    }
-
-    fn access(&self) -> Access {
-        Access { key: self.key.clone(), base_url: self.base_url.clone(), deadline: self.deadline }
-    }
-}
-
-impl MessagesConfig {
-    const KEYS: SecretKeys = SecretKeys { text: "bearer_token", file: "bearer_token_file" };
-
-    /// Resolves paths from `folder` and the token from `environment`; a mistake names the key of the section.
-    pub(crate) fn check(
-        &mut self,
-        folder: &Path,
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(), (&'static str, String)> {
-        let (text, file) = (self.bearer_token.take(), self.bearer_token_file.take());
-        self.key = Secret::from_either(Self::KEYS, text.as_ref(), file.as_deref(), folder, environment)?;
-        self.index = self.index.take().map(|index| folder.join(index));
-        let claims = Claims {
-            provider: self.provider.as_str(),
-            is_remote: self.provider != MessagesProvider::Embedded,
-            has_index: self.index.is_some(),
-            key: self.key.as_ref(),
-            key_names: Self::KEYS,
-            needs_key: self.provider == MessagesProvider::X,
-            base_url: self.base_url.as_ref(),
-            needs_base_url: self.provider == MessagesProvider::Twitter,
-            deadline: self.deadline,
-        };
-        claims.mistake().map_or(Ok(()), Err)
-    }
-
-    fn access(&self) -> Access {
-        Access { key: self.key.clone(), base_url: self.base_url.clone(), deadline: self.deadline }
-    }
-}
-
-impl fmt::Display for PlacesConfig {
-    /// As a configuration file says it, but for the key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "provider = {:?}", self.provider.as_str())?;
-        if let Some(index) = &self.index {
-            writeln!(f, "index = {index:?}")?;
-        }
-        let is_remote = self.provider != PlacesProvider::Embedded;
-        if is_remote { self.access().show(f, Self::KEYS.text) } else { Ok(()) }
-    }
-}
-
-impl fmt::Display for MessagesConfig {
-    /// As a configuration file says it, but for the token.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "provider = {:?}", self.provider.as_str())?;
-        if let Some(index) = &self.index {
-            writeln!(f, "index = {index:?}")?;
-        }
-        let is_remote = self.provider != MessagesProvider::Embedded;
-        if is_remote { self.access().show(f, Self::KEYS.text) } else { Ok(()) }
     }
 }
 
@@ -283,16 +169,10 @@ impl Nearby {
     /// The index is missing, is no index, is of another version, or damaged.
     pub fn places(config: &PlacesConfig, folder: &Path) -> Result<Self, NearbyError> {
         let index = config.index.as_ref().map(|index| folder.join(index));
-        let access = config.access();
-        let upstream: Arc<dyn Upstream> = match config.provider {
-            PlacesProvider::Embedded => {
-                return Ok(Self(Provider::Places(Embedded::open(index.as_deref())?)));
-            }
-            PlacesProvider::Google => Arc::new(Google::new(&access)?),
-            PlacesProvider::GoogleNew => Arc::new(GoogleNew::new(&access)?),
-            PlacesProvider::Auto => Arc::new(Auto::new(&access)?),
-        };
-        Ok(Self(Provider::RemotePlaces(upstream)))
+        Ok(Self(match config.upstream()? {
+            Some(upstream) => Provider::RemotePlaces(upstream),
+            None => Provider::Places(Embedded::open(index.as_deref())?),
+        }))
     }
 
     /// The provider of messages that a configuration names; its relative paths start at `folder`.
@@ -301,15 +181,10 @@ impl Nearby {
     /// The file is missing, or a line of it is no message.
     pub fn messages(config: &MessagesConfig, folder: &Path) -> Result<Self, NearbyError> {
         let index = config.index.as_ref().map(|index| folder.join(index));
-        let access = config.access();
-        let upstream: Arc<dyn Upstream> = match config.provider {
-            MessagesProvider::Embedded => {
-                return Ok(Self(Provider::Messages(Messages::open(index.as_deref())?)));
-            }
-            MessagesProvider::Twitter => Arc::new(Twitter::new(&access)?),
-            MessagesProvider::X => Arc::new(X::new(&access)?),
-        };
-        Ok(Self(Provider::RemoteMessages(upstream)))
+        Ok(Self(match config.upstream()? {
+            Some(upstream) => Provider::RemoteMessages(upstream),
+            None => Provider::Messages(Messages::open(index.as_deref())?),
+        }))
     }
 
     /// What a question may ask for.
