@@ -200,15 +200,21 @@ fn unpacked(packed: &[u8]) -> Result<Vec<u8>, Trouble> {
 }
 
 fn trouble(error: &legacy::Error) -> Trouble {
-    let mut source: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(cause) = source {
-        let within = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if cause.is::<rustls::Error>() || within.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return Trouble::Untrusted;
-        }
-        source = cause.source();
+    if is_of_tls(error) {
+        Trouble::Untrusted
+    } else if error.is_connect() {
+        Trouble::Unreachable
+    } else {
+        Trouble::Broken
     }
-    if error.is_connect() { Trouble::Unreachable } else { Trouble::Broken }
+}
+
+/// Whether TLS is the cause. An I/O error does not name what it wraps as its source, so that is looked at too.
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || wrapped.is_some_and(|inner| is_of_tls(inner))
+        || error.source().is_some_and(is_of_tls)
 }
 
 /// Appends bytes to a URL, all but the unreserved ones encoded.

@@ -1,6 +1,6 @@
 //! What is near a position: the providers behind WHATSAT and the bytes that they answer with.
 //!
-//! One more provider is one more file, one `mod` line and one arm of `Provider`. A front-end sees [`Nearby`] only.
+//! One more provider is one more file, one `mod` line and one arm in `section`. A front-end sees [`Nearby`] only.
 
 pub mod google_style;
 pub mod upstream;

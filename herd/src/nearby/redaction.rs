@@ -53,17 +53,30 @@ fn key_length(text: &[u8], key: &[u8], writing: Writing) -> Option<usize> {
 
 /// The ASCII character at the start of `text`, and the bytes that it takes.
 fn character(text: &[u8], writing: Writing) -> Option<(u8, usize)> {
-    match (text, writing) {
-        ([b'\\', b'u', digits @ ..], _) => Some((u8::try_from(hexadecimal(digits.get(..4)?)?).ok()?, 6)),
-        ([b'\\', escaped @ (b'/' | b'"' | b'\\'), ..], _) => Some((*escaped, 2)),
-        ([b'%', digits @ ..], Writing::Url) => Some((u8::try_from(hexadecimal(digits.get(..2)?)?).ok()?, 3)),
-        ([byte, ..], _) => Some((*byte, 1)),
-        ([], _) => None,
+    let (first, length) = json_character(text)?;
+    if first != b'%' || matches!(writing, Writing::Json) {
+        return Some((first, length));
+    }
+    // The digits may be escaped too.
+    let (high, high_length) = json_character(text.get(length..)?)?;
+    let (low, low_length) = json_character(text.get(length + high_length..)?)?;
+    Some((hexadecimal(&[high, low])?, length + high_length + low_length))
+}
+
+fn json_character(text: &[u8]) -> Option<(u8, usize)> {
+    match text {
+        [b'\\', b'u', digits @ ..] => Some((hexadecimal(digits.get(..4)?)?, 6)),
+        [b'\\', escaped @ (b'/' | b'"' | b'\\'), ..] => Some((*escaped, 2)),
+        [byte, ..] => Some((*byte, 1)),
+        [] => None,
     }
 }
 
-fn hexadecimal(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
+/// `None` for what is no number, or beyond a byte.
+fn hexadecimal(digits: &[u8]) -> Option<u8> {
+    let value =
+        digits.iter().try_fold(0u32, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))?;
+    u8::try_from(value).ok()
 }
 
 #[cfg(test)]
@@ -82,6 +95,7 @@ mod tests {
         check(r#"{"m":"AIza-b\/c%2Fd\u003d"}"#, key, r#"{"m":"***"}"#);
         check(r#"{"m":"\u0041Iza\u002Db\u002fc%2Fd="}"#, key, r#"{"m":"***"}"#);
         check("?key=AIza-b%2Fc%252Fd%3d&x", key, "?key=***&x");
+        check(r"?key=AIza-b\u00252Fc%25\u0032Fd%\u0033D&x", key, "?key=***&x");
         check(r"?key=AIza\u002db%2fc%252Fd%3D&x", key, "?key=***&x");
     }
 

@@ -200,3 +200,60 @@ impl fmt::Debug for Page {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_cut_in_any_layout_and_an_empty_array_stays_on_its_line() {
+        for (body, expected) in [
+            (
+                r#"{"results":[1,[2],{"a":"]"}],"s":1}"#,
+                [r#"{"results":[],"s":1}"#, r#"{"results":[1],"s":1}"#],
+            ),
+            ("{\"results\": [\n 1,\n 2]\n}", ["{\"results\": []\n}", "{\"results\": [\n 1]\n}"]),
+            ("{\"results\" : \n   [\n1,2 ] }\n\n\n", ["{\"results\" : [] }", "{\"results\" : \n   [\n1 ] }"]),
+            ("{\"results\":[]}", ["{\"results\":[]}", "{\"results\":[]}"]),
+        ] {
+            let page = Page::places(body.as_bytes(), None).unwrap();
+            for (bound, expected) in (0..).zip(expected) {
+                assert_eq!(String::from_utf8(page.answer(bound)).unwrap(), format!("{expected}\n\n"));
+            }
+            assert_eq!(page.answer(20), page.answer(255));
+            assert!(page.weight() > body.len());
+        }
+    }
+
+    #[test]
+    fn what_is_no_page_is_refused() {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "{\"results\":{}}",
+            "{\"results\":[1}",
+            "{\"results\":[]}x",
+            "\u{feff}{\"results\":[]}",
+        ] {
+            assert!(
+                Page::places(body.as_bytes(), None).is_none() && Page::messages(body.as_bytes()).is_none(),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_an_answer_is_cacheable() {
+        assert!(Page::messages(b"{\"results\":[]}").unwrap().is_cacheable());
+        for refused in [
+            Page::no_places(Status::OverQueryLimit, "m"),
+            Page::no_messages(Status::OverQueryLimit, "m"),
+            Page::places(b"{\"results\":[]}", Some(Status::OverQueryLimit)).unwrap(),
+        ] {
+            assert!(!refused.is_cacheable());
+            assert_eq!(refused.failure(), Some(Status::OverQueryLimit));
+            assert!(!format!("{refused:?}").contains("error"));
+        }
+    }
+}

@@ -10,10 +10,11 @@ use std::{
         Arc, Mutex,
         mpsc::{Receiver, Sender, channel},
     },
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use flate2::{Compression, write::GzEncoder};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivateKeyDer};
 
 /// A request as it was read.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +111,29 @@ impl Upstream {
     /// One that always says the same.
     pub(crate) fn saying(say: Say) -> Self {
         Self::start(move |_| say.clone())
+    }
+
+    /// Somebody with a certificate of their own making; the thread ends with all that was said to them.
+    pub(crate) fn of_a_stranger() -> (SocketAddr, JoinHandle<String>) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let listening = thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let tls = ServerConnection::new(Arc::new(config)).unwrap();
+            let mut said = Vec::new();
+            // Whether or not it ends in an alert.
+            let _ = StreamOwned::new(tls, stream).read_to_end(&mut said);
+            String::from_utf8(said).unwrap()
+        });
+        (address, listening)
     }
 
     pub(crate) fn url(&self) -> String {

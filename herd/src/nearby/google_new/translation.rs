@@ -139,11 +139,11 @@ pub(super) fn translate(places: &[Place]) -> String {
 fn result(place: &Place) -> Option<Value> {
     let location = place.location.filter(|_| !place.id.is_empty())?;
     let text = |text: &Option<String>| text.as_deref().map(Value::text);
-    let vicinity = vicinity(place);
+    let (types, vicinity) = (types(&place.types), vicinity(place));
     let members = [
         ("business_status", text(&place.business_status)),
         ("geometry", Some(geometry(location, place.viewport))),
-        ("icon", Some(Value::Text(icon(place.icon_mask_base_uri.as_deref())))),
+        ("icon", Some(Value::Text(icon(place.icon_mask_base_uri.as_deref(), &types)))),
         ("icon_background_color", text(&place.icon_background_color)),
         ("icon_mask_base_uri", text(&place.icon_mask_base_uri)),
         ("name", Some(Value::text(&place.display_name.text))),
@@ -158,7 +158,7 @@ fn result(place: &Place) -> Option<Value> {
         ("rating", place.rating.map(Value::Number)),
         ("reference", Some(Value::text(&place.id))),
         ("scope", Some(Value::text("GOOGLE"))),
-        ("types", Some(Value::Array(types(&place.types).into_iter().map(Value::text).collect()))),
+        ("types", Some(Value::Array(types.iter().copied().map(Value::text).collect()))),
         ("user_ratings_total", place.user_rating_count.map(Value::Whole)),
         ("vicinity", (!vicinity.is_empty()).then_some(Value::Text(vicinity))),
     ];
@@ -176,10 +176,11 @@ fn geometry(location: Point, viewport: Option<Viewport>) -> Value {
     Value::object(viewport.into_iter().chain([("location", point(location))]))
 }
 
-/// The icon of the kind that is drawn with this mask.
-fn icon(mask_base: Option<&str>) -> String {
+/// The icon of the kind that is drawn with this mask, or of the first type's.
+fn icon(mask_base: Option<&str>, types: &[&str]) -> String {
     let pinlet = mask_base.and_then(|uri| uri.rsplit('/').next()?.strip_suffix("_pinlet"));
-    pinlet.and_then(Kind::drawn_with).unwrap_or(Kind::generic()).icon()
+    let named = || Kind::named(types.first()?);
+    pinlet.and_then(Kind::drawn_with).or_else(named).unwrap_or(Kind::generic()).icon()
 }
 
 fn photo(photo: &Photo) -> Value {
@@ -244,4 +245,39 @@ fn link(uri: &str, text: &str) -> String {
         text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
     };
     format!("<a href=\"{}\">{}</a>", escape(uri), escape(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nearby::google_style::tests::parse;
+
+    #[test]
+    fn a_translation_is_printed_as_google_prints_and_knows_only_legacy_types() {
+        #[derive(Deserialize)]
+        struct Answer {
+            places: Vec<Place>,
+        }
+        let answer: Answer =
+            serde_json::from_str(include_str!("../../../tests/it/bodies/new_response.json")).unwrap();
+        let told = translate(&answer.places);
+        assert_eq!(print(&parse(&told)), told);
+        assert!(answer.places[0].types.contains(&"sushi_restaurant".to_owned()));
+        assert!(!told.contains("sushi_restaurant") && !told.contains("some_type_of_the_future"));
+        assert_eq!(translate(&[]), crate::nearby::google_style::error_body("ZERO_RESULTS", None));
+    }
+
+    #[test]
+    fn what_new_words_mean_in_old_ones() {
+        assert_eq!(price_level("PRICE_LEVEL_FREE"), Some(0));
+        assert_eq!(price_level("PRICE_LEVEL_VERY_EXPENSIVE"), Some(4));
+        assert_eq!(price_level("PRICE_LEVEL_UNSPECIFIED"), None);
+        let types = |words: &str| {
+            let new: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            types(&new).join(" ")
+        };
+        assert_eq!(types("establishment cafe point_of_interest"), "cafe point_of_interest establishment");
+        assert_eq!(types("political locality"), "political locality");
+        assert_eq!(link("a\"b", "<&>"), "<a href=\"a&quot;b\">&lt;&amp;&gt;</a>");
+    }
 }
