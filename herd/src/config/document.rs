@@ -18,7 +18,7 @@ use toml::{
 use crate::nearby::{MessagesConfig, PlacesConfig};
 
 use super::{
-    Config, ConfigError, Limits, NearbyConfig, Secret, Server, Traffic,
+    Config, ConfigError, Limits, NearbyConfig, Secret, SecretKeys, SecretText, Server, Traffic,
     mistake::{Mistake, Outline, explain, line_of, suggest},
 };
 
@@ -36,7 +36,7 @@ struct Document {
     limits: Limits,
     #[serde(default)]
     traffic: Traffic,
-    secret: Option<String>,
+    secret: Option<SecretText>,
     secret_file: Option<PathBuf>,
 }
 
@@ -91,7 +91,10 @@ impl Document {
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, Mistake> {
         let name = Name::new(&self.name).map_err(|error| Mistake::new(&["name"], error.to_string()))?;
-        let secret = self.secret(folder, environment)?;
+        let keys = SecretKeys { text: "secret", file: "secret_file" };
+        let (text, file) = (self.secret.as_ref(), self.secret_file.as_deref());
+        let secret = Secret::from_either(keys, text, file, folder, environment)
+            .map_err(|(key, message)| Mistake::new(&[key], message))?;
         let sections = std::mem::take(&mut self.servers);
         let mut sections: Vec<(Spanned<String>, ServerSection)> = sections.into_iter().collect();
         sections.sort_by_key(|(name, _)| name.span().start);
@@ -101,7 +104,7 @@ impl Document {
             log_dir: folder.join(&self.log_dir),
             servers: servers.collect::<Result<_, _>>()?,
             edges: edges(&sections)?,
-            nearby: self.nearby(folder)?,
+            nearby: self.nearby(folder, environment)?,
             limits: self.limits,
             traffic: self.traffic,
             secret,
@@ -114,37 +117,27 @@ impl Document {
         mistake.map_or(Ok(config), Err)
     }
 
-    fn secret(
-        &self,
+    /// Its paths resolved from `folder`, its key found, its combination of keys checked.
+    fn nearby(
+        &mut self,
         folder: &Path,
         environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<Secret>, Mistake> {
-        match (&self.secret, &self.secret_file) {
-            (Some(_), Some(_)) => {
-                Err(Mistake::new(&["secret_file"], "expected either secret or secret_file, found both"))
-            }
-            (Some(text), None) => Secret::from_text(text, environment)
-                .map(Some)
-                .map_err(|error| Mistake::new(&["secret"], error.to_string())),
-            (None, Some(path)) => Secret::from_file(folder.join(path))
-                .map(Some)
-                .map_err(|error| Mistake::new(&["secret_file"], error.to_string())),
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn nearby(&mut self, folder: &Path) -> Result<NearbyConfig, Mistake> {
-        let resolve = |index: Option<PathBuf>| index.map(|path| folder.join(path));
+    ) -> Result<NearbyConfig, Mistake> {
+        let within = |section: &'static str| {
+            move |(key, message): (&'static str, String)| Mistake::new(&[section, key], message)
+        };
         match (self.places.take(), self.messages.take()) {
             (Some(_), Some(_)) => {
                 Err(Mistake::new(&["messages"], "expected either [places] or [messages], found both"))
             }
-            (None, Some(messages)) => {
-                Ok(NearbyConfig::Messages(MessagesConfig { index: resolve(messages.index), ..messages }))
+            (None, Some(mut messages)) => {
+                messages.check(folder, environment).map_err(within("messages"))?;
+                Ok(NearbyConfig::Messages(messages))
             }
             (places, None) => {
-                let places = places.unwrap_or_default();
-                Ok(NearbyConfig::Places(PlacesConfig { index: resolve(places.index), ..places }))
+                let mut places = places.unwrap_or_default();
+                places.check(folder, environment).map_err(within("places"))?;
+                Ok(NearbyConfig::Places(places))
             }
         }
     }

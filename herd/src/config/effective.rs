@@ -25,13 +25,9 @@ impl fmt::Display for Config {
                 writeln!(f, "listen.line = \"{line}\"")?;
             }
         }
-        let (section, index) = match &self.nearby {
-            NearbyConfig::Places(places) => ("places", &places.index),
-            NearbyConfig::Messages(messages) => ("messages", &messages.index),
-        };
-        writeln!(f, "\n[{section}]\nprovider = \"embedded\"")?;
-        if let Some(index) = index {
-            writeln!(f, "index = {index:?}")?;
+        match &self.nearby {
+            NearbyConfig::Places(places) => write!(f, "\n[places]\n{places}")?,
+            NearbyConfig::Messages(messages) => write!(f, "\n[messages]\n{messages}")?,
         }
         let limits = &self.limits;
         writeln!(f, "\n[limits]")?;

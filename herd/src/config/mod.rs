@@ -17,14 +17,15 @@ mod document;
 mod effective;
 mod mistake;
 mod preset;
-mod quantity;
+pub(crate) mod quantity;
 mod secret;
-mod section;
+pub(crate) mod section;
 mod shape;
 
 pub use mistake::ConfigError;
 pub use preset::Preset;
-pub use secret::{SECRET_BYTES_MIN, Secret, SecretError};
+pub(crate) use secret::SecretKeys;
+pub use secret::{SECRET_BYTES_MIN, Secret, SecretError, SecretText};
 pub use section::{Limits, Traffic};
 pub use shape::Shape;
 

@@ -1,15 +1,35 @@
-//! The shared secret of the links: where it comes from, and that it never shows.
+//! Secrets, of the links and of the providers: where they come from, and that they never show.
 //!
-//! It is written as `secret = "${VARIABLE}"` or `secret_file = "PATH"`. Nothing here prints its value, errors included.
+//! One is written as `secret = "${VARIABLE}"` or `secret_file = "PATH"`. Nothing here prints its value, errors included.
 
-use std::{fmt, fs, io, path::PathBuf};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
-/// Fewest bytes of a secret: 16 random bytes cannot be guessed, whatever is tried against the handshake.
+use serde::Deserialize;
+
+/// Fewest bytes of a secret: 16 random bytes cannot be guessed, whatever is tried against the handshake. Providers'
+/// keys are longer, and one of a few bytes could not be told from other text where it has to be blotted out.
 pub const SECRET_BYTES_MIN: usize = 16;
 
 /// A secret text; `Debug` shows `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
+
+/// A secret as a configuration writes it, its variables not replaced yet; `Debug` shows `***`.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+/// The two keys of which either may give a secret.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SecretKeys {
+    /// Key of the text.
+    pub(crate) text: &'static str,
+    /// Key of the file.
+    pub(crate) file: &'static str,
+}
 
 /// Why there is no [`Secret`]. The configuration or the environment is at fault; nothing was started.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +85,33 @@ impl Secret {
         }
     }
 
+    /// The secret that either of two keys gives, relative paths resolved from `folder`; a mistake names the key.
+    pub(crate) fn from_either(
+        keys: SecretKeys,
+        text: Option<&SecretText>,
+        file: Option<&Path>,
+        folder: &Path,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, (&'static str, String)> {
+        match (text, file) {
+            (Some(_), Some(_)) => {
+                Err((keys.file, format!("expected either {} or {}, found both", keys.text, keys.file)))
+            }
+            (Some(text), None) => Self::from_text(&text.0, environment)
+                .map(Some)
+                .map_err(|error| (keys.text, error.to_string())),
+            (None, Some(path)) => {
+                Self::from_file(folder.join(path)).map(Some).map_err(|error| (keys.file, error.to_string()))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
     fn checked(value: String) -> Result<Self, SecretError> {
         if value.len() < SECRET_BYTES_MIN { Err(SecretError::TooShort(value.len())) } else { Ok(Self(value)) }
     }
 
-    /// The bytes themselves, for the handshake only.
+    /// The bytes themselves, for the handshake and for requests to the provider only.
     #[must_use]
     pub const fn expose(&self) -> &[u8] {
         self.0.as_bytes()
@@ -77,6 +119,12 @@ impl Secret {
 }
 
 impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }

@@ -113,7 +113,13 @@ fn size(key: &'static str, value: u64, range: RangeInclusive<u64>) -> Option<(&'
     (!range.contains(&value)).then(wrong)
 }
 
-fn span(key: &'static str, value: Duration, least_ms: u64, most_ms: u64) -> Option<(&'static str, String)> {
+/// What is wrong with a duration that has to lie within a range, if anything.
+pub(crate) fn span(
+    key: &'static str,
+    value: Duration,
+    least_ms: u64,
+    most_ms: u64,
+) -> Option<(&'static str, String)> {
     let range = Duration::from_millis(least_ms)..=Duration::from_millis(most_ms);
     let (least, most) = (Span(*range.start()), Span(*range.end()));
     let wrong = || (key, format!("expected {least} to {most}, found {}", Span(value)));

@@ -233,6 +233,50 @@ const MISTAKES: &[(&str, &str)] = &[
         "herd.toml:4: provider in [places]: unknown value \"embeded\"; did you mean \"embedded\"?",
     ),
     (
+        "name = 'h'\n[servers.A]\n[places]\nprovider = 'google'",
+        "herd.toml:4: provider in [places]: expected api_key or api_key_file with provider = \"google\", found neither",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\nprovider = 'auto'\napi_key = '${HERD_SECRET}'\nindex = 'x'",
+        "herd.toml:6: index in [places]: expected no index with provider = \"auto\"",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\nprovider = 'google'\napi_key = '${NO_SUCH}'",
+        "herd.toml:5: api_key in [places]: expected the environment variable NO_SUCH to be set, it is not",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\nprovider = 'google'\napi_key_file = 'none'",
+        "herd.toml:5: api_key_file in [places]: expected a readable file, found \"etc/none\": No such file or directory (os error 2)",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\nprovider = 'google'\napi_key = 'two words, not a key'",
+        "herd.toml:5: api_key in [places]: expected visible ASCII characters, at most 4096",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\napi_key = '0123456789abcdef'",
+        "herd.toml:4: api_key in [places]: expected no api_key with provider = \"embedded\"",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[messages]\nbase_url = 'https://x.example'",
+        "herd.toml:4: base_url in [messages]: expected no base_url with provider = \"embedded\"",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[messages]\nprovider = 'twitter'",
+        "herd.toml:4: provider in [messages]: expected base_url with provider = \"twitter\", found none",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[messages]\nprovider = 'x'\nbearer_token = '0123456789abcdef'\nbase_url = 'http://192.0.2.1'",
+        "herd.toml:6: base_url in [messages]: expected https, since a key is sent there, found http beyond loopback",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[messages]\nbase_url = 'ftp://x.example'",
+        "herd.toml:4: base_url in [messages]: expected a URL such as \"https://maps.example\", without user, query or fragment",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\ndeadline = '2m'",
+        "herd.toml:4: deadline in [places]: expected 10ms to 1m, found 2m",
+    ),
+    (
         "name = 'h'\n[servers.A]\n[limits]\nidle_timeout = '10x'",
         "herd.toml:4: idle_timeout in [limits]: invalid value: string \"10x\", expected a duration such as \"250ms\", \"5s\", \"10m\" or \"7d\"",
     ),

@@ -15,3 +15,8 @@ mod transcript;
 mod line;
 mod abuse;
 mod traffic;
+mod upstream;
+mod remote;
+mod google;
+mod tweets;
+mod secrecy;

@@ -46,6 +46,12 @@ impl Kind {
         KINDS.iter().find(|kind| kind.name == name)
     }
 
+    /// The first kind whose icon has this mask; what lacks one of its own is generic.
+    pub(crate) fn drawn_with(pinlet: &str) -> Option<&'static Self> {
+        let has_own = |kind: &&Self| kind.pinlet == pinlet && pinlet != GENERIC.pinlet;
+        KINDS.iter().find(has_own)
+    }
+
     /// The kind to draw a place as whose first type is unknown.
     pub(crate) const fn generic() -> &'static Self {
         &GENERIC

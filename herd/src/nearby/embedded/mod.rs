@@ -26,7 +26,7 @@ use self::{circle::Circle, index::Index};
 use super::google_style::{error_body, frame};
 
 pub use self::index::IndexError;
-pub(crate) use self::place::distance_m;
+pub(crate) use self::{kinds::Kind, place::distance_m};
 
 /// Places from an index.
 #[derive(Clone, Debug)]

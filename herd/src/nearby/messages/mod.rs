@@ -1,8 +1,11 @@
-//! Messages near a position, newest first, from a file of them, in the format of Twitter's search of 2009.
+//! Messages near a position, newest first, in the format of Twitter's search of 2009: here from a file of them, in
+//! `twitter` and `x` from a service.
 //!
 //! Made for some thousand messages: a question looks at each. All of them are in memory.
 
 mod twitter_style;
+pub(super) mod twitter;
+pub(super) mod x;
 
 use std::{
     io,
@@ -13,8 +16,12 @@ use std::{
 
 use herd_core::{command::Question, position::Position};
 use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_64;
 
+use self::twitter_style::{Search, Tweet};
 use super::embedded::distance_m;
+
+pub(super) use self::twitter_style::error_body;
 
 /// Made up by hand for this project.
 const SAMPLE: &str = include_str!("../../../messages/sample.jsonl");
@@ -37,6 +44,23 @@ pub(crate) struct Message {
     pub(crate) lang: String,
     /// What it says.
     pub(crate) text: String,
+}
+
+impl Message {
+    fn tweet(&self) -> Tweet<'_> {
+        Tweet {
+            id: self.id,
+            time: self.time,
+            user: &self.user,
+            // A number for a name: always the same one, 31 bits as they were then.
+            user_id: xxh3_64(self.user.as_bytes()) >> 33,
+            image_url: format!("http://a1.twimg.com/profile_images/{}_normal.png", self.user).into(),
+            lang: &self.lang,
+            text: &self.text,
+            geo: Some([self.lat, self.lon]),
+            source: ["herd", "http://localhost/"],
+        }
+    }
 }
 
 /// Why a file of messages cannot be used. The file is at fault (or the name of it); nothing was changed.
@@ -105,7 +129,16 @@ impl Messages {
         // One more than wanted tells whether there is a next page.
         let bound = usize::from(question.bound);
         let found: Vec<_> = self.0.iter().filter(near).take(bound + 1).collect();
-        let mut line = twitter_style::print(position, question, &found, began);
+        let search = Search {
+            at: position,
+            radius_km: question.radius_km,
+            per_page: question.bound,
+            max_id: found.iter().map(|message| message.id).max().unwrap_or(0),
+            has_more: found.len() > bound,
+            took: began.elapsed(),
+        };
+        let shown = found.into_iter().take(bound);
+        let mut line = twitter_style::print(&search, shown.map(Message::tweet));
         line.push('\n');
         line.into_bytes()
     }

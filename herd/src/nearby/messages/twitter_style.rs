@@ -1,62 +1,92 @@
 //! JSON as Twitter's search of 2009 printed it: one line, its own order of keys, `/` and all but ASCII escaped.
 
-use std::{fmt::Write, time::Instant};
+use std::{borrow::Cow, fmt::Write, time::Duration};
 
-use herd_core::{command::Question, position::Position};
+use herd_core::position::Position;
 
-use super::Message;
+/// A search and what is to be said about it, besides its results.
+pub(super) struct Search {
+    pub(super) at: Position,
+    pub(super) radius_km: f64,
+    pub(super) per_page: u8,
+    /// Largest ID found, 0 if none was.
+    pub(super) max_id: u64,
+    /// Whether there are older ones.
+    pub(super) has_more: bool,
+    pub(super) took: Duration,
+}
 
-/// Prints the answer made of `found`, newest first, of which those past the bound belong to a next page.
-pub(super) fn print(position: Position, question: Question, found: &[&Message], began: Instant) -> String {
-    let shown = &found[..found.len().min(usize::from(question.bound))];
-    let max_id = found.iter().map(|message| message.id).max().unwrap_or(0);
-    let geocode =
-        format!("geocode={}%2C{}%2C{:?}km", position.latitude(), position.longitude(), question.radius_km);
+/// One result.
+pub(super) struct Tweet<'a> {
+    pub(super) id: u64,
+    /// Seconds since 1970.
+    pub(super) time: u64,
+    pub(super) user: &'a str,
+    pub(super) user_id: u64,
+    pub(super) image_url: Cow<'a, str>,
+    pub(super) lang: &'a str,
+    pub(super) text: &'a str,
+    /// Degrees north and east.
+    pub(super) geo: Option<[f64; 2]>,
+    /// The program that wrote it and where to find that.
+    pub(super) source: [&'a str; 2],
+}
+
+/// Prints a whole answer, without a newline.
+pub(super) fn print<'a>(search: &Search, results: impl Iterator<Item = Tweet<'a>>) -> String {
+    let Search { at, radius_km, per_page, max_id, .. } = search;
+    let geocode = format!("geocode={}%2C{}%2C{radius_km:?}km", at.latitude(), at.longitude());
     let mut out = String::from("{\"results\":[");
-    for (number, message) in shown.iter().enumerate() {
+    for (number, result) in results.enumerate() {
         out.push_str(if number > 0 { "," } else { "" });
-        print_message(message, &mut out);
+        print_result(&result, &mut out);
     }
     // Writing to a String cannot fail.
     let _ = write!(out, "],\"max_id\":{max_id},\"since_id\":0,\"refresh_url\":");
     print_text(&format!("?since_id={max_id}&q=&{geocode}"), &mut out);
-    if found.len() > shown.len() {
+    if search.has_more {
         out.push_str(",\"next_page\":");
-        print_text(&format!("?page=2&max_id={max_id}&rpp={}&{geocode}&q=", question.bound), &mut out);
+        print_text(&format!("?page=2&max_id={max_id}&rpp={per_page}&{geocode}&q="), &mut out);
     }
-    let _ = write!(out, ",\"results_per_page\":{},\"page\":1,\"completed_in\":", question.bound);
-    let _ = write!(out, "{:.6},\"query\":\"\"}}", began.elapsed().as_secs_f64());
+    let _ = write!(out, ",\"results_per_page\":{per_page},\"page\":1,\"completed_in\":");
+    let _ = write!(out, "{:.6},\"query\":\"\"}}", search.took.as_secs_f64());
     out
 }
 
-fn print_message(message: &Message, out: &mut String) {
-    let user = &message.user;
+/// The answer that says that there is none, without a newline.
+pub(in crate::nearby) fn error_body(message: &str) -> String {
+    let mut out = String::from("{\"error\":");
+    print_text(message, &mut out);
+    out + "}"
+}
+
+fn print_result(result: &Tweet<'_>, out: &mut String) {
     let texts = [
-        ("profile_image_url", format!("http://a1.twimg.com/profile_images/{user}_normal.png")),
-        ("created_at", date(message.time)),
-        ("from_user", user.clone()),
+        ("profile_image_url", &*result.image_url),
+        ("created_at", &date(result.time)),
+        ("from_user", result.user),
     ];
     out.push('{');
     for (key, text) in texts {
         let _ = write!(out, "\"{key}\":");
-        print_text(&text, out);
+        print_text(text, out);
         out.push(',');
     }
     out.push_str("\"to_user_id\":null,\"text\":");
-    print_text(&message.text, out);
-    let _ = write!(out, ",\"id\":{},\"from_user_id\":{},", message.id, user_id(user));
-    let _ =
-        write!(out, "\"geo\":{{\"type\":\"Point\",\"coordinates\":[{:?},{:?}]}},", message.lat, message.lon);
-    out.push_str("\"iso_language_code\":");
-    print_text(&message.lang, out);
+    print_text(result.text, out);
+    let _ = write!(out, ",\"id\":{},\"from_user_id\":{},\"geo\":", result.id, result.user_id);
+    match result.geo {
+        Some([lat, lon]) => {
+            let _ = write!(out, "{{\"type\":\"Point\",\"coordinates\":[{lat:?},{lon:?}]}}");
+        }
+        None => out.push_str("null"),
+    }
+    out.push_str(",\"iso_language_code\":");
+    print_text(result.lang, out);
     out.push_str(",\"source\":");
-    print_text("&lt;a href=&quot;http://localhost/&quot;&gt;herd&lt;/a&gt;", out);
+    let [program, url] = result.source;
+    print_text(&format!("&lt;a href=&quot;{url}&quot;&gt;{program}&lt;/a&gt;"), out);
     out.push('}');
-}
-
-/// A number for a name: always the same one, 31 bits as they were then.
-fn user_id(user: &str) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(user.as_bytes()) >> 33
 }
 
 /// `Fri, 16 Nov 2012 07:38:34 +0000` for seconds since 1970.
