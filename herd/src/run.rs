@@ -21,7 +21,7 @@ use crate::{
     links::Links,
     listen::Listeners,
     roster::Roster,
-    traffic::{Traffic, TrafficSettings},
+    traffic::{Channel, Party, Traffic, TrafficSettings},
 };
 
 /// Time between two sweeps of expired reports: 16 sweeps pass the whole table.
@@ -92,6 +92,8 @@ pub async fn run(
         tasks: tasks.clone(),
         stop: stop.clone(),
     };
+    let log = Party { channel: Channel::Log, peer: None };
+    traffic.pen().came(log, engine.clock(), concat!("server starts, herd ", env!("CARGO_PKG_VERSION")));
     let links = Links::start(Arc::clone(&engine), identity, &settings.roster, listeners.peer.take());
     for start in frontends::ALL {
         start(&mut listeners, &service);
@@ -107,6 +109,7 @@ pub async fn run(
     if time::timeout(LINKS_MAX, links.drain()).await.is_err() {
         tracing::warn!("some neighbours did not get everything in time");
     }
+    traffic.pen().went(log, engine.clock(), "server stops");
     if !matches!(tokio::task::spawn_blocking(move || traffic.stop(LOG_MAX)).await, Ok(true)) {
         tracing::warn!("the traffic log could not be finished");
     }

@@ -1,6 +1,6 @@
 //! One connection with a neighbour: moves bytes between a socket and a link, and does what the link's events ask for.
 
-use std::{future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use herd_core::{
     limits::LINK_PIECE_BYTES,
@@ -45,6 +45,27 @@ pub(super) enum ConnectionError {
     /// The neighbour closed it.
     #[error("the neighbour closed the connection")]
     Closed,
+    /// Another connection with the same neighbour took its place.
+    #[error("replaced")]
+    Replaced,
+    /// The neighbour has everything, and the server stops.
+    #[error("server stops")]
+    Stopping,
+}
+
+impl ConnectionError {
+    /// One of the two does not want the other, and somebody has to change a configuration.
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Link(
+                LinkError::Refused(..)
+                    | LinkError::RefusedByPeer(
+                        Refusal::Version | Refusal::Herd | Refusal::Stranger | Refusal::Proof
+                    )
+            )
+        )
+    }
 }
 
 /// How a connection ended.
@@ -52,13 +73,13 @@ pub(super) enum ConnectionError {
 pub(super) struct Ended {
     /// It had become a link.
     pub(super) was_open: bool,
-    /// Why, if not because we are draining or gave it up for another.
-    pub(super) result: Result<(), ConnectionError>,
+    /// Why it ended.
+    pub(super) why: ConnectionError,
 }
 
 impl Ended {
     pub(super) fn failed(error: io::Error) -> Self {
-        Self { was_open: false, result: Err(error.into()) }
+        Self { was_open: false, why: error.into() }
     }
 }
 
@@ -113,25 +134,20 @@ impl Connection {
         let links = Arc::clone(&self.links);
         let mut link = match self.begin() {
             Ok(link) => link,
-            Err(error) => return Ended { was_open: false, result: Err(error) },
+            Err(why) => return Ended { was_open: false, why },
         };
-        let result = self.exchange(&mut link).await;
-        // Frames that were read with the one that ended it may have brought news.
-        let attended = self.attend(&mut link);
-        let result = result.and(attended);
+        let Err(why) = self.exchange(&mut link).await;
+        // Frames that were read with the one that ended it may have brought news; it ends all the same.
+        drop(self.attend(&mut link));
         if let Some(neighbour) = &self.neighbour {
             links.registry.leave(self.number, neighbour, link.progress());
-            let why = result.as_ref().err().map_or_else(|| "given up".to_owned(), ToString::to_string);
-            links.engine.traffic().pen().went(
-                self.party,
-                links.engine.clock(),
-                &format!("{neighbour} {why}"),
-            );
-            tracing::info!(%neighbour, why, "link down");
+            let at = links.engine.clock();
+            links.engine.traffic().pen().went(self.party, at, &format!("{neighbour} {why}"));
+            tracing::info!(%neighbour, %why, "link down");
         }
         self.farewell(&mut link).await;
         link.close(links.engine.node());
-        Ended { was_open: self.neighbour.is_some(), result }
+        Ended { was_open: self.neighbour.is_some(), why }
     }
 
     fn begin(&self) -> Result<Link, ConnectionError> {
@@ -143,7 +159,7 @@ impl Connection {
     }
 
     /// Moves bytes both ways until something ends it.
-    async fn exchange(&mut self, link: &mut Link) -> Result<(), ConnectionError> {
+    async fn exchange(&mut self, link: &mut Link) -> Result<Infallible, ConnectionError> {
         let links = Arc::clone(&self.links);
         let (engine, node) = (&links.engine, links.engine.node());
         let mut input = vec![0; READ_BYTES];
@@ -162,7 +178,7 @@ impl Connection {
             // Every branch but the reading one only wakes the loop; `readable` loses nothing when dropped.
             tokio::select! {
                 biased;
-                () = self.replaced.cancelled() => return Ok(()),
+                () = self.replaced.cancelled() => return Err(ConnectionError::Replaced),
                 ready = self.stream.readable() => {
                     ready?;
                     self.read(link, &mut input)?;
@@ -170,7 +186,7 @@ impl Connection {
                 () = &mut timer => link.handle_time(node, engine.now())?,
                 () = future::ready(()), if has_next => {}
                 ready = self.stream.writable(), if !output.is_empty() => ready?,
-                () = links.draining.cancelled(), if output.is_empty() => return Ok(()),
+                () = links.draining.cancelled(), if output.is_empty() => return Err(ConnectionError::Stopping),
                 () = fresh, if output.is_empty() => {}
             }
         }
@@ -197,12 +213,19 @@ impl Connection {
             for event in events {
                 match event {
                     LinkEvent::Proved(peer) => self.open(link, &peer)?,
-                    LinkEvent::Fresh { records, evicted, .. } => {
-                        engine.traffic().pen().reports(self.party, engine.clock(), &records);
+                    LinkEvent::Fresh { records, evicted, by_copy } => {
+                        let mut pen = engine.traffic().pen();
+                        if by_copy {
+                            pen.copies(self.party, engine.clock(), &records);
+                        } else {
+                            pen.reports(self.party, engine.clock(), &records);
+                        }
+                        drop(pen);
                         engine.conclude(&Effects { fresh: records, evicted });
                     }
                     LinkEvent::Synced => {
-                        tracing::info!(neighbour = ?self.neighbour, clients = engine.node().clients(), "synced");
+                        let neighbour = self.neighbour.as_ref().map(tracing::field::display);
+                        tracing::info!(neighbour, clients = engine.node().clients(), "synced");
                     }
                 }
             }

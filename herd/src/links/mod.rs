@@ -28,7 +28,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{engine::Engine, roster::Roster};
+use crate::{engine::Engine, muffler::Muffler, roster::Roster};
 
 use connection::{Connection, Ended};
 use registry::Registry;
@@ -49,6 +49,8 @@ pub struct Links {
     /// Connections since the server started.
     connections: AtomicU64,
     unproved: Arc<Semaphore>,
+    /// Servers that were turned away, or turned us away.
+    refusals: Muffler,
     tasks: TaskTracker,
     draining: CancellationToken,
 }
@@ -67,6 +69,7 @@ impl Links {
             registry: Registry::new(identity.server.clone()),
             connections: AtomicU64::new(0),
             unproved: Arc::new(Semaphore::new(UNPROVED_MAX)),
+            refusals: Muffler::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             identity,
@@ -105,10 +108,13 @@ impl Links {
             tracing::debug!(%address, "too many unproved connections at the peer port");
             return;
         };
+        let links = Arc::clone(self);
         let connection = Connection::accepted(Arc::clone(self), stream, address, permit);
         self.tasks.spawn(async move {
-            if let Err(error) = connection.run().await.result {
-                tracing::debug!(%address, %error, "a neighbour's connection ended");
+            let why = connection.run().await.why;
+            match why.is_refusal().then(|| links.refusals.count(1)).flatten() {
+                Some(times) => tracing::warn!(%address, %why, times, "no link"),
+                None => tracing::debug!(%address, %why, "a connection from a neighbour ended"),
             }
         });
     }
@@ -116,12 +122,21 @@ impl Links {
     /// Dials a neighbour whenever there is no link with it.
     async fn keep_linked(self: Arc<Self>, neighbour: Name, mut roster: watch::Receiver<Roster>) {
         let mut pause = REDIAL_FIRST;
+        let mut told = None;
         loop {
             let address = self.draining.run_until_cancelled(self.dialable(&neighbour, &mut roster)).await;
             let Some(Some(address)) = address else { return };
             let ended = self.dial(&neighbour, address).await;
-            if let Err(error) = &ended.result {
-                tracing::debug!(%neighbour, %address, %error, "a connection to a neighbour ended");
+            let why = ended.why.to_string();
+            if ended.why.is_refusal() && told.as_ref() != Some(&why) {
+                // Said once: it is dialled again every few seconds until somebody mends it.
+                tracing::warn!(%neighbour, %address, why, "no link");
+                told = Some(why);
+            } else {
+                tracing::debug!(%neighbour, %address, why, "a connection to a neighbour ended");
+            }
+            if ended.was_open {
+                told = None;
             }
             pause = if ended.was_open { REDIAL_FIRST } else { (pause * 2).min(REDIAL_LONGEST) };
             if self.draining.run_until_cancelled(time::sleep(jittered(pause))).await.is_none() {

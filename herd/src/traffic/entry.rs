@@ -46,6 +46,7 @@ pub(super) enum Event {
     Came,
     Went,
     Reports,
+    Copies,
     Lost,
 }
 
@@ -58,6 +59,7 @@ impl Event {
             Self::Came => "+",
             Self::Went => "-",
             Self::Reports => "=",
+            Self::Copies => "~",
             Self::Lost => "!",
         }
     }
@@ -110,7 +112,7 @@ impl Buffer {
         let Some(entry) = self.entries.pop() else { return 0 };
         let text = self.text.get(self.text.len() - entry.text_bytes..).unwrap_or_default();
         let lines = match entry.event {
-            Event::Reports => records(text).count(),
+            Event::Reports | Event::Copies => records(text).count(),
             Event::Received | Event::Sent | Event::Came | Event::Went | Event::Lost => {
                 memchr_iter(b'\n', text).count()
             }
@@ -143,7 +145,7 @@ impl Buffer {
     }
 }
 
-/// The records in the text of [`Event::Reports`].
+/// The records in the text of [`Event::Reports`] and [`Event::Copies`].
 pub(super) fn records(text: &[u8]) -> impl Iterator<Item = Record<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -173,9 +173,14 @@ impl Pen<'_> {
         self.line(Event::Went, party, at, why);
     }
 
-    /// Whole records that came over a link, with our server numbers.
+    /// Whole records that came over a link as they happened, with our server numbers.
     pub fn reports(&mut self, party: Party, at: Timestamp, records: &[u8]) {
         self.append(Event::Reports, party, at, |text| text.extend_from_slice(records));
+    }
+
+    /// Whole records that came over a link by comparing tables, with our server numbers.
+    pub fn copies(&mut self, party: Party, at: Timestamp, records: &[u8]) {
+        self.append(Event::Copies, party, at, |text| text.extend_from_slice(records));
     }
 
     fn line(&mut self, event: Event, party: Party, at: Timestamp, line: &str) {

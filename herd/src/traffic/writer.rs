@@ -94,7 +94,7 @@ impl Writer<'_> {
 
     fn format(&mut self, entry: &Entry, text: &[u8]) {
         let head = Head::new(entry.event, entry.party, entry.at);
-        if entry.event == Event::Reports {
+        if matches!(entry.event, Event::Reports | Event::Copies) {
             let mut line = Vec::new();
             for record in records(text) {
                 let Some(server) = self.node.names().name(record.server()) else { continue };

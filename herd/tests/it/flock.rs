@@ -83,6 +83,11 @@ impl Flock {
         self.servers[name].peer
     }
 
+    /// The next line of a server's diagnostics that holds `text`.
+    pub(crate) fn complaint(&self, name: &str, text: &str) -> String {
+        line_with(&self.servers[name].running.stderr, |line| line.contains(text))
+    }
+
     /// The traffic log of a server.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.folder.path().join("logs").join(format!("{name}.log"))

@@ -81,6 +81,8 @@ fn who_does_not_belong_is_told_why() {
     let flock = Flock::goloman();
     let peer = flock.peer("Goloman");
     assert_eq!(dial(peer, "riley", "Hands", None), Refusal::Herd);
+    let complaint = flock.complaint("Goloman", "it belongs to another herd: riley");
+    assert!(complaint.contains("WARN"), "an operator is told without asking: {complaint}");
     assert_eq!(dial(peer, "goloman", "Hands", Some("not the herd's secret")), Refusal::Proof);
     assert_eq!(dial(peer, "goloman", "Welsh", None), Refusal::Stranger, "no edge");
     assert_eq!(dial(peer, "goloman", "Goloman", None), Refusal::Stranger, "itself");

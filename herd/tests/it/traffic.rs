@@ -62,7 +62,9 @@ fn a_conversation_is_logged_line_by_line() {
     server.stop();
 
     let (first, second) = ("2018-03-02T20:52:15.182837383Z c1", "2018-03-02T20:52:17.000000000Z");
+    let version = env!("CARGO_PKG_VERSION");
     let expected = [
+        format!("2018-03-02T20:52:15.182837383Z - - + server starts, herd {version}"),
         format!("{first} {peer} + client"),
         format!("{first} {peer} < IAMAT kiwi +34-118 1520023934\\x0d"),
         format!("{first} {peer} < "),
@@ -76,6 +78,7 @@ fn a_conversation_is_logged_line_by_line() {
         format!("{second} c1 {peer} - closed"),
         format!("{second} u {sender} < hello"),
         format!("{second} u {sender} > ? hello"),
+        format!("{second} - - - server stops"),
     ];
     let log = fs::read_to_string(path).unwrap();
     assert_eq!(log.lines().collect::<Vec<_>>(), expected);
