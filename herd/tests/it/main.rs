@@ -20,3 +20,4 @@ mod remote;
 mod google;
 mod tweets;
 mod secrecy;
+mod admin;
