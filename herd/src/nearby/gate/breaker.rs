@@ -78,7 +78,6 @@ impl Breaker {
     }
 
     /// Takes a permit back; whether the provider is in another condition now.
-    #[expect(clippy::needless_pass_by_value, reason = "a permit is good for one request")]
     pub(super) fn settle(&mut self, permit: Permit, outcome: Outcome, now: Instant) -> bool {
         let before = self.condition(now);
         self.0 = match (permit, outcome, self.0) {
