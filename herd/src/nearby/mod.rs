@@ -224,8 +224,7 @@ pub const MESSAGES_LIMITS: QuestionLimits =
     QuestionLimits { radius_km_max: None, bound_max: MESSAGES_BOUND_MAX };
 
 impl Nearby {
-    /// The provider of places that a configuration names; its relative paths start at `folder`. Has to be called within
-    /// a runtime.
+    /// The provider of places that a configuration names; its relative paths start at `folder`.
     ///
     /// # Errors
     /// The index is missing, is no index, is of another version, or damaged; no remote provider can be asked.
@@ -238,8 +237,7 @@ impl Nearby {
         Ok(Self::new(provider, PLACES_LIMITS))
     }
 
-    /// The provider of messages that a configuration names; its relative paths start at `folder`. Has to be called
-    /// within a runtime.
+    /// The provider of messages that a configuration names; its relative paths start at `folder`.
     ///
     /// # Errors
     /// The file is missing, or a line of it is no message; no remote provider can be asked.

@@ -21,3 +21,4 @@ mod google;
 mod tweets;
 mod secrecy;
 mod admin;
+mod spending;

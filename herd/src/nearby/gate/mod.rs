@@ -104,8 +104,7 @@ enum Joined {
 }
 
 impl Gate {
-    /// A gate before a provider, behind which a client waits until its deadline at most; has to be called within a
-    /// runtime. An unusable budget is told to the operator, and
+    /// A gate before a provider, behind which a client waits until its deadline at most. An unusable budget is told to the operator, and
     /// nothing is spent until it is right.
     #[must_use]
     pub fn new(upstream: Arc<dyn Upstream>, policy: Policy, deadline: Duration, home: Home) -> Self {
@@ -125,9 +124,7 @@ impl Gate {
         if let Err(error) = inside.budget.open() {
             tracing::error!(%error, "the provider is not asked");
         }
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&inside).sweep());
-        Self { inside, tasks: Mutex::new(tasks) }
+        Self { inside, tasks: Mutex::default() }
     }
 
     /// The complete bytes after the AT line, within the deadline. While the operator has the provider paused only the
@@ -207,6 +204,10 @@ impl Gate {
                 inside.counts.misses.fetch_add(1, Relaxed);
                 let inquiry = Inquiry { at: grid.centre(cell).unwrap_or(at), radius_km };
                 let mut tasks = self.tasks.lock();
+                // The first flight brings the sweeper, which stays.
+                if tasks.is_empty() {
+                    tasks.spawn(Arc::clone(inside).sweep());
+                }
                 // Flights that landed are let go here: there are never more than flew at once, and one.
                 while tasks.try_join_next().is_some() {}
                 tasks.spawn(fly(
@@ -312,6 +313,8 @@ async fn fly(mut departure: Departure, spending: Spending, inquiry: Inquiry) {
         // Providers keep the deadline themselves; one that does not must not hold its place for ever.
         Ok(()) => match timeout(2 * inside.deadline, inside.upstream.fetch(inquiry)).await {
             Ok(Ok(page)) => (Outcome::Answered, page),
+            // Who asks nonsense must not close the gate for all others.
+            Ok(Err(page)) if page.failure() == Some(Status::InvalidRequest) => (Outcome::Answered, page),
             Ok(Err(page)) => (Outcome::Failed, page),
             Err(_) => (Outcome::Failed, inside.refuse(Status::UnknownError, LATE)),
         },

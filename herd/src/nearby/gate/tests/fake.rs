@@ -22,7 +22,8 @@ pub(super) enum Deed {
     AnswerAfter(Duration),
     /// Answers when the test lets it.
     Wait,
-    Fail,
+    /// Says that the question is at fault.
+    Reject,
     FailAfter(Duration),
     Hang,
     /// An answer that is none.
@@ -84,7 +85,7 @@ impl Upstream for Fake {
                     fake.leave.acquire().await.unwrap().forget();
                     Ok(page())
                 }
-                Deed::Fail => Err(failure()),
+                Deed::Reject => Err(Page::no_places(Status::InvalidRequest, "nonsense")),
                 Deed::FailAfter(wait) => {
                     tokio::time::sleep(wait).await;
                     Err(failure())
