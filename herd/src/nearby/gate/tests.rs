@@ -61,7 +61,8 @@ async fn a_thousand_askers_around_one_point_with_mixed_bounds_make_one_call() {
         let latitude = 34.0685 + f64::from(asker % 10) * 1e-5;
         askers.spawn(async move { (bound, ask(&gate, latitude, bound).await) });
     }
-    while gate.state().coalesced < 999 {
+    let asked = |state: RemoteState| state.misses + state.coalesced + state.hits + state.refused;
+    while asked(gate.state()) < 1000 {
         tokio::task::yield_now().await;
     }
     fake.leave.add_permits(1);
@@ -313,6 +314,18 @@ async fn entries_and_bytes_are_bounded() {
         let fit = u64::from(entries).min(bytes / (one + 256)).min(20_000);
         assert!(cache.entries() as u64 >= fit * 9 / 10, "{} of {fit}", cache.entries());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_whose_time_is_over_is_not_told_even_before_it_is_swept() {
+    let cache = Cache::new(10, 1 << 20, DEADLINE);
+    let (cell, now) = (Grid::new(1.0, 0.02).cell(at(1.0)), Instant::now());
+    cache.put(cell, page(), now);
+    assert!(cache.get(&cell, now + DEADLINE - Duration::from_nanos(1)).is_some());
+    assert!(cache.get(&cell, now + DEADLINE).is_none());
+    assert_eq!(cache.entries(), 1);
+    cache.sweep(now + DEADLINE);
+    assert_eq!(cache.entries(), 0);
 }
 
 #[tokio::test(start_paused = true)]
