@@ -21,6 +21,51 @@ pub type Nearby = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 /// Asks the provider. The question keeps to [`Provider::limits`]. Called on a request's path, so it only starts the work.
 pub type Ask = Arc<dyn Fn(Position, Question) -> Nearby + Send + Sync>;
 
+/// How an operator watches and stops a provider while the server runs.
+pub trait Control: fmt::Debug + Send + Sync {
+    /// Stops asking it, or asks it again; questions are answered all the same, if need be with the reason.
+    fn pause(&self, is_paused: bool);
+
+    /// How things stand.
+    fn state(&self) -> ProviderState;
+}
+
+/// How things stand with a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderState {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// Whether the operator stopped it.
+    pub is_paused: bool,
+    /// More, if it is behind a network.
+    pub remote: Option<RemoteState>,
+}
+
+/// How things stand with a provider behind a network. Questions are counted since the server started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteState {
+    /// Whether it is left alone because it fails: `closed` (it is not), `open` or `probing`.
+    pub breaker: &'static str,
+    /// Requests made today (UTC).
+    pub requests_today: u64,
+    /// Most of them.
+    pub requests_per_day: u64,
+    /// Requests that may be made at this moment.
+    pub tokens: usize,
+    /// Pages kept.
+    pub entries: usize,
+    /// What they weigh, in bytes.
+    pub bytes: u64,
+    /// Questions answered from the cache.
+    pub hits: u64,
+    /// Questions that started a request.
+    pub misses: u64,
+    /// Questions that waited for a request of another.
+    pub coalesced: u64,
+    /// Questions answered with a reason of ours.
+    pub refused: u64,
+}
+
 /// What WHATSAT asks.
 #[derive(Clone)]
 pub struct Provider {
@@ -30,11 +75,16 @@ pub struct Provider {
     pub limits: QuestionLimits,
     /// Asks it.
     pub ask: Ask,
+    /// Watches and stops it.
+    pub control: Arc<dyn Control>,
 }
 
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider").field("subject", &self.subject).field("limits", &self.limits).finish()
+        f.debug_struct("Provider")
+            .field("subject", &self.subject)
+            .field("control", &self.control)
+            .finish_non_exhaustive()
     }
 }
 

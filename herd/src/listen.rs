@@ -23,6 +23,8 @@ pub struct Listeners {
     pub line: Option<LineListeners>,
     /// Where other servers connect, if they may.
     pub peer: Option<TcpListener>,
+    /// Where an operator on this machine controls the server, if there is to be such a place.
+    pub admin: Option<TcpListener>,
 }
 
 /// The line protocol's two sockets, on one port.
@@ -59,6 +61,7 @@ impl Listeners {
         Ok(Self {
             line: server.line.map(LineListeners::bind).transpose()?,
             peer: server.peer.map(|address| tcp(address, "peer")).transpose()?,
+            admin: server.admin.map(|address| tcp(address, "admin")).transpose()?,
         })
     }
 
@@ -69,7 +72,8 @@ impl Listeners {
     pub fn addresses(&self) -> io::Result<Vec<(&'static str, SocketAddr)>> {
         let line = self.line.as_ref().map(|line| Ok(("line", line.tcp.local_addr()?)));
         let peer = self.peer.as_ref().map(|peer| Ok(("peer", peer.local_addr()?)));
-        line.into_iter().chain(peer).collect()
+        let admin = self.admin.as_ref().map(|admin| Ok(("admin", admin.local_addr()?)));
+        line.into_iter().chain(peer).chain(admin).collect()
     }
 }
 
@@ -122,6 +126,7 @@ mod tests {
             name: Name::new("A").unwrap(),
             line: Some(line.parse().unwrap()),
             peer: Some(peer.parse().unwrap()),
+            admin: Some("127.0.0.1:0".parse().unwrap()),
         }
     }
 
@@ -133,7 +138,7 @@ mod tests {
             let line = listeners.line.as_ref().unwrap();
             assert_eq!(line.tcp.local_addr().unwrap(), line.udp.local_addr().unwrap());
             let names: Vec<_> = listeners.addresses().unwrap().iter().map(|(name, _)| *name).collect();
-            assert_eq!(names, ["line", "peer"]);
+            assert_eq!(names, ["line", "peer", "admin"]);
         }
     }
 

@@ -20,7 +20,7 @@ use super::Failure;
 /// Time for a connection to come about.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Time for the next part of a reply: twice the default deadline of a provider.
-const REPLY_MAX: Duration = Duration::from_secs(10);
+pub(super) const REPLY_MAX: Duration = Duration::from_secs(10);
 
 /// Tells a server where a client is.
 #[derive(Debug, clap::Args)]
@@ -143,7 +143,7 @@ fn print_replies(stream: &mut TcpStream, addr: &str) -> Result<(), Failure> {
 }
 
 /// Connects to the first address of `addr` that answers.
-fn connect(addr: &str) -> Result<TcpStream, Failure> {
+pub(super) fn connect(addr: &str) -> Result<TcpStream, Failure> {
     let wrong = |error| {
         Failure::Wrong(anyhow!("expected an address such as 127.0.0.1:12000, found {addr:?}: {error}"))
     };

@@ -38,7 +38,7 @@ enum Command {
     Send(client::SendArgs),
     /// Reads a configuration, draws the herd and names its weak points
     Check(check::Args),
-    /// Makes place indexes
+    /// Makes place indexes; stops and resumes the provider of a running server
     Places(places::PlacesArgs),
     /// Prints the effective configuration, without secrets
     Config(HerdArgs),
@@ -53,7 +53,8 @@ struct HerdArgs {
     /// A configuration file
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     config: Option<PathBuf>,
-    /// Server i speaks the line protocol on port N + i and with its neighbours on N + 300 + i; 0: any free ports
+    /// Server i speaks the line protocol on port N + i, takes orders on N + 200 + i and speaks with its neighbours on
+    /// N + 300 + i; 0: any free ports
     #[arg(long, value_name = "N")]
     port_base: Option<u16>,
 }
@@ -108,7 +109,7 @@ pub fn main() -> ExitCode {
         Command::Whatsat(args) => client::whatsat(&args),
         Command::Send(args) => client::send(&args),
         Command::Check(args) => check::run(&args),
-        Command::Places(args) => places::run(&args).map_err(Failure::AtWork),
+        Command::Places(args) => places::run(&args),
         Command::Config(args) => print_config(&args),
     };
     let (code, error) = match done {

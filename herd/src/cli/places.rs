@@ -1,10 +1,19 @@
-//! `herd places`: making place indexes.
+//! `herd places`: making place indexes, and an operator's orders about the provider of a running server.
 
-use std::{io::IsTerminal, path::PathBuf, time::Instant};
+use std::{
+    io::{IsTerminal, Read, Write},
+    net::Shutdown,
+    path::PathBuf,
+    time::Instant,
+};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::{
+    Failure,
+    client::{REPLY_MAX, connect},
+};
 use crate::nearby::embedded::import::{self, ImportSummary, Progress};
 
 /// Arguments of `herd places`.
@@ -18,6 +27,19 @@ pub(super) struct PlacesArgs {
 enum PlacesCommand {
     /// Make one place index of OpenStreetMap PBF and XML and GeoNames TSV files
     Import(ImportArgs),
+    /// Stops asking the provider of a running server, be it of places or of messages; what is cached is still told
+    Pause(OrderArgs),
+    /// Asks it again
+    Resume(OrderArgs),
+    /// Says how things stand with it
+    Status(OrderArgs),
+}
+
+/// Which server is meant.
+#[derive(Debug, clap::Args)]
+struct OrderArgs {
+    /// The server's administrative address, for example 127.0.0.1:12200
+    addr: String,
 }
 
 /// Arguments of `herd places import`.
@@ -34,10 +56,41 @@ pub(super) struct ImportArgs {
 /// Runs `herd places`.
 ///
 /// # Errors
+/// The import failed, the server cannot be reached or did not obey.
+pub(super) fn run(args: &PlacesArgs) -> Result<(), Failure> {
+    match &args.command {
+        PlacesCommand::Import(args) => report(args).map_err(Failure::AtWork),
+        PlacesCommand::Pause(args) => order(args, "places pause\n"),
+        PlacesCommand::Resume(args) => order(args, "places resume\n"),
+        PlacesCommand::Status(args) => order(args, "places status\n"),
+    }
+}
+
+/// Gives an order and prints the reply.
+#[expect(clippy::print_stdout, reason = "the command's result")]
+fn order(OrderArgs { addr }: &OrderArgs, order: &str) -> Result<(), Failure> {
+    let mut stream = connect(addr)?;
+    stream.set_read_timeout(Some(REPLY_MAX))?;
+    stream
+        .write_all(order.as_bytes())
+        .and_then(|()| stream.shutdown(Shutdown::Write))
+        .context("cannot send")?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).with_context(|| format!("no complete reply from {addr}"))?;
+    match reply.split_once(' ') {
+        Some(("ok", said)) => print!("{said}"),
+        Some(("error", said)) => return Err(anyhow!("{addr} refused: {}", said.trim_end()).into()),
+        _ => return Err(anyhow!("{addr} is not the administrative address of a server").into()),
+    }
+    Ok(())
+}
+
+/// Imports and says what came of it.
+///
+/// # Errors
 /// The import failed.
 #[expect(clippy::print_stdout, reason = "the command's result")]
-pub(super) fn run(args: &PlacesArgs) -> anyhow::Result<()> {
-    let PlacesCommand::Import(args) = &args.command;
+fn report(args: &ImportArgs) -> anyhow::Result<()> {
     let began = Instant::now();
     let summary = import(args)?;
     let each = summary.bytes / u64::try_from(summary.places.max(1)).unwrap_or(1);

@@ -28,7 +28,7 @@ use crate::{
     frontends::ClientLimits,
     gateway::{Ask, Provider},
     listen::Listeners,
-    nearby::Nearby,
+    nearby::{Nearby, gate::Home},
     roster::Roster,
     run::{RunSettings, run as run_server},
     supervisor::{Announcement, Instruction},
@@ -49,6 +49,9 @@ pub(super) struct Args {
     /// Lets other servers connect here, whatever the configuration says
     #[arg(long, value_name = "ADDR")]
     peer: Option<SocketAddr>,
+    /// Takes an operator's orders here (a loopback address), whatever the configuration says
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<SocketAddr>,
     /// Standard input carries the neighbours' addresses, its end means stop
     #[arg(long, hide = true)]
     supervised: bool,
@@ -56,7 +59,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut config = args.herd.load()?;
-    config.readdress(&args.name, AddressOverride { line: args.line, peer: args.peer })?;
+    config.readdress(&args.name, AddressOverride { line: args.line, peer: args.peer, admin: args.admin })?;
     log_diagnostics();
     // Each client is an open file; the limits of the configuration apply whether or not this helps.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -93,7 +96,7 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
 fn settings(config: &Config, name: &Name, roster: watch::Receiver<Roster>) -> Result<RunSettings, Failure> {
     let secret = config.secret.as_ref().map(|secret| Secret::new(secret.expose()));
     let herd_key = HerdKey::derive(&config.name, secret.as_ref());
-    let limits = &config.limits;
+    let (limits, clock) = (&config.limits, Clock::system());
     let node = NodeSettings {
         future_tolerance: limits.future_tolerance,
         ttl: limits.ttl,
@@ -101,6 +104,7 @@ fn settings(config: &Config, name: &Name, roster: watch::Receiver<Roster>) -> Re
         log_bytes_max: bound(limits.log_bytes_max),
         ..NodeSettings::new(name.clone(), random()?, random()?, herd_key)
     };
+    let provider = provider(config, name, &clock)?;
     let traffic = config.traffic.enabled.then(|| TrafficSettings {
         path: config.log_dir.join(format!("{name}.log")),
         file_bytes_max: config.traffic.file_bytes_max,
@@ -109,7 +113,7 @@ fn settings(config: &Config, name: &Name, roster: watch::Receiver<Roster>) -> Re
     Ok(RunSettings {
         herd: config.name.clone(),
         node,
-        clock: Clock::system(),
+        clock,
         limits: ClientLimits {
             line_bytes_max: bound(limits.line_bytes_max),
             connections_max: bound(limits.connections_max),
@@ -117,7 +121,7 @@ fn settings(config: &Config, name: &Name, roster: watch::Receiver<Roster>) -> Re
             idle_timeout: limits.idle_timeout,
             reply_bytes_max: bound(limits.reply_bytes_max),
         },
-        provider: provider(&config.nearby)?,
+        provider,
         traffic,
         roster,
     })
@@ -132,20 +136,24 @@ fn random() -> Result<u64, Failure> {
     Ok(getrandom::u64().context("the operating system gives no random numbers")?)
 }
 
-fn provider(config: &NearbyConfig) -> Result<Provider, Failure> {
+fn provider(config: &Config, name: &Name, clock: &Clock) -> Result<Provider, Failure> {
     // Relative paths were resolved when the configuration was read.
     let here = Path::new("");
-    let (subject, nearby) = match config {
-        NearbyConfig::Places(places) => ("places", Nearby::places(places, here)),
-        NearbyConfig::Messages(messages) => ("messages", Nearby::messages(messages, here)),
+    let home = |subject: &str| Home {
+        budget_file: config.data_dir.join(name.as_str()).join(format!("{subject}-budget")),
+        clock: clock.clone(),
+    };
+    let (subject, nearby) = match &config.nearby {
+        NearbyConfig::Places(places) => ("places", Nearby::places(places, here, home("places"))),
+        NearbyConfig::Messages(messages) => ("messages", Nearby::messages(messages, here, home("messages"))),
     };
     let nearby = Arc::new(nearby.map_err(|error| Failure::Wrong(error.into()))?);
-    let limits = nearby.limits();
+    let (limits, control) = (nearby.limits(), Arc::clone(&nearby));
     let ask: Ask = Arc::new(move |position, question| {
         let nearby = Arc::clone(&nearby);
         Box::pin(async move { nearby.answer(position, question).await })
     });
-    Ok(Provider { subject, limits, ask })
+    Ok(Provider { subject, limits, ask, control })
 }
 
 /// One line per bound address, then `ready`: connections are accepted from here on.

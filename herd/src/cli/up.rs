@@ -91,7 +91,7 @@ fn serve_command(program: &Path, herd: &HerdArgs, name: &Name, bound: AddressOve
     if let Some(base) = herd.port_base {
         command.arg("--port-base").arg(base.to_string());
     }
-    for (option, address) in [("--line", bound.line), ("--peer", bound.peer)] {
+    for (option, address) in [("--line", bound.line), ("--peer", bound.peer), ("--admin", bound.admin)] {
         if let Some(address) = address {
             command.arg(option).arg(address.to_string());
         }
@@ -132,6 +132,9 @@ fn greeting(config: &Config, servers: &[(&Name, AddressOverride)]) -> String {
         }
         if let Some(peer) = addresses.peer {
             text += &format!("  peer {peer}");
+        }
+        if let Some(admin) = addresses.admin {
+            text += &format!("  admin {admin}");
         }
         text.push('\n');
     }
@@ -190,6 +193,7 @@ fn own_name(typed: Option<PathBuf>, folder: Option<&Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Preset, Server};
 
     #[test]
     fn the_program_is_named_as_it_can_be_typed() {
@@ -208,11 +212,14 @@ mod tests {
 
     #[test]
     fn the_farthest_server_is_asked() {
-        let config = crate::config::Preset::Goloman.config().unwrap();
+        let config = Preset::Goloman.config().unwrap();
         let servers: Vec<_> = config
             .servers
             .iter()
-            .map(|server| (&server.name, AddressOverride { line: server.line, peer: server.peer }))
+            .map(|server| {
+                let Server { name, line, peer, admin } = server;
+                (name, AddressOverride { line: *line, peer: *peer, admin: *admin })
+            })
             .collect();
         let text = things_to_try(&config, &servers, "herd");
         assert!(

@@ -26,6 +26,8 @@ use super::{
 #[serde(deny_unknown_fields)]
 struct Document {
     name: String,
+    #[serde(default = "default_data_dir")]
+    data_dir: PathBuf,
     #[serde(default = "default_log_dir")]
     log_dir: PathBuf,
     #[serde(default)]
@@ -54,6 +56,11 @@ struct ServerSection {
 #[serde(default, deny_unknown_fields)]
 struct ListenSection {
     line: Option<String>,
+    admin: Option<String>,
+}
+
+fn default_data_dir() -> PathBuf {
+    PathBuf::from("herd-data")
 }
 
 fn default_log_dir() -> PathBuf {
@@ -101,6 +108,7 @@ impl Document {
         let servers = sections.iter().map(|(name, section)| section.server(name.get_ref()));
         let config = Config {
             name,
+            data_dir: folder.join(&self.data_dir),
             log_dir: folder.join(&self.log_dir),
             servers: servers.collect::<Result<_, _>>()?,
             edges: edges(&sections)?,
@@ -156,6 +164,7 @@ impl ServerSection {
             name: Name::new(name).map_err(|error| Mistake::new(&["servers", name], error.to_string()))?,
             peer: address(&self.peer, &["servers", name, "peer"])?,
             line: address(&self.listen.line, &["servers", name, "listen", "line"])?,
+            admin: address(&self.listen.admin, &["servers", name, "listen", "admin"])?,
         })
     }
 }
@@ -198,6 +207,7 @@ pub(super) fn address_mistake(config: &Config) -> Option<Mistake> {
     None.or_else(|| shared_address(config))
         .or_else(|| unreachable_edge(config))
         .or_else(|| exposed_peer(config))
+        .or_else(|| exposed_admin(config))
 }
 
 /// Two listeners on one address of one machine.
@@ -210,6 +220,7 @@ fn shared_address(config: &Config) -> Option<Mistake> {
         let listeners = [
             (server.peer, vec!["servers", name, "peer"]),
             (server.line, vec!["servers", name, "listen", "line"]),
+            (server.admin, vec!["servers", name, "listen", "admin"]),
         ];
         for (address, path) in listeners {
             let Some(address) = address.filter(|address| address.port() != 0) else { continue };
@@ -247,4 +258,13 @@ fn exposed_peer(config: &Config) -> Option<Mistake> {
     let server = config.servers.iter().find(exposed)?;
     let message = "expected secret or secret_file at the top of the file, since this address is not loopback, found neither";
     Some(Mistake::new(&["servers", server.name.as_str(), "peer"], message))
+}
+
+/// The administrative front-end asks nobody who they are, so it is for this machine only.
+fn exposed_admin(config: &Config) -> Option<Mistake> {
+    let exposed = |server: &&Server| server.admin.is_some_and(|admin| !admin.ip().is_loopback());
+    let server = config.servers.iter().find(exposed)?;
+    let admin = server.admin?;
+    let message = format!("expected a loopback address such as 127.0.0.1:12200, found {admin}");
+    Some(Mistake::new(&["servers", server.name.as_str(), "listen", "admin"], message))
 }

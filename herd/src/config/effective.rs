@@ -10,6 +10,7 @@ use super::{
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "name = {:?}", self.name.as_str())?;
+        writeln!(f, "data_dir = {:?}", self.data_dir)?;
         writeln!(f, "log_dir = {:?}", self.log_dir)?;
         if self.secret.is_some() {
             writeln!(f, "secret = \"***\"")?;
@@ -23,6 +24,9 @@ impl fmt::Display for Config {
             }
             if let Some(line) = server.line {
                 writeln!(f, "listen.line = \"{line}\"")?;
+            }
+            if let Some(admin) = server.admin {
+                writeln!(f, "listen.admin = \"{admin}\"")?;
             }
         }
         match &self.nearby {

@@ -31,16 +31,20 @@ pub use shape::Shape;
 
 /// First port of a preset: server `i` speaks the line protocol on 12000 + i.
 pub const PORT_BASE: u16 = 12_000;
+/// Distance from a server's line port to its administrative port.
+const ADMIN_PORTS: u16 = 200;
 /// Distance from a server's line port to its peer port.
 const PEER_PORTS: u16 = 300;
 /// Most servers that take their ports from one base: the next front-end's ports begin 100 further.
 const REBASED_SERVERS_MAX: usize = 100;
 
 /// A checked configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Links form only between servers of the same herd name.
     pub name: Name,
+    /// Where servers keep what has to survive them, each in a folder of its name.
+    pub data_dir: PathBuf,
     /// Where the traffic logs go.
     pub log_dir: PathBuf,
     /// The servers in the order of the file; at least one.
@@ -66,10 +70,12 @@ pub struct Server {
     pub peer: Option<SocketAddr>,
     /// The line protocol, TCP and UDP; without one, the front-end does not run.
     pub line: Option<SocketAddr>,
+    /// Where an operator on this machine controls the server; a loopback address.
+    pub admin: Option<SocketAddr>,
 }
 
 /// What WHATSAT asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum NearbyConfig {
     /// Places around a client.
     Places(PlacesConfig),
@@ -84,6 +90,8 @@ pub struct AddressOverride {
     pub line: Option<SocketAddr>,
     /// In place of `peer`.
     pub peer: Option<SocketAddr>,
+    /// In place of `listen.admin`.
+    pub admin: Option<SocketAddr>,
 }
 
 impl Config {
@@ -139,7 +147,8 @@ impl Config {
         shape::hops(self.servers.len(), &self.edges, server)
     }
 
-    /// Gives every server its ports from a base: the i-th gets line = base + i, peer = base + 300 + i.
+    /// Gives every server its ports from a base: the i-th gets line = base + i, admin = base + 200 + i,
+    /// peer = base + 300 + i.
     /// Base 0 asks for any free port everywhere. Hosts stay as they are; what has no address gets none.
     ///
     /// # Errors
@@ -155,13 +164,14 @@ impl Config {
         for (server, i) in self.servers.iter_mut().zip(0u16..) {
             let port =
                 |offset: u16| if base == 0 { Some(0) } else { base.checked_add(offset)?.checked_add(i) };
-            let (Some(line), Some(peer)) = (port(0), port(PEER_PORTS)) else {
+            let (Some(line), Some(admin), Some(peer)) = (port(0), port(ADMIN_PORTS), port(PEER_PORTS)) else {
                 return Err(ConfigError::Override(format!(
                     "the ports from --port-base {base} would pass 65535"
                 )));
             };
             server.line.iter_mut().for_each(|address| address.set_port(line));
             server.peer.iter_mut().for_each(|address| address.set_port(peer));
+            server.admin.iter_mut().for_each(|address| address.set_port(admin));
         }
         Ok(())
     }
@@ -181,6 +191,7 @@ impl Config {
         };
         server.line = addresses.line.or(server.line);
         server.peer = addresses.peer.or(server.peer);
+        server.admin = addresses.admin.or(server.admin);
         match document::address_mistake(self) {
             Some(mistake) => Err(ConfigError::Override(mistake.to_string())),
             None => Ok(()),

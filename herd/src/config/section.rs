@@ -100,14 +100,35 @@ impl Traffic {
     }
 }
 
-const DAY: u64 = 86_400_000;
+/// A day in milliseconds.
+pub(crate) const DAY: u64 = 86_400_000;
 
-fn count(key: &'static str, value: u32, range: RangeInclusive<u32>) -> Option<(&'static str, String)> {
+/// What is wrong with a number that has to lie within a range, if anything.
+pub(crate) fn count(
+    key: &'static str,
+    value: u32,
+    range: RangeInclusive<u32>,
+) -> Option<(&'static str, String)> {
     let wrong = || (key, format!("expected {} to {}, found {value}", range.start(), range.end()));
     (!range.contains(&value)).then(wrong)
 }
 
-fn size(key: &'static str, value: u64, range: RangeInclusive<u64>) -> Option<(&'static str, String)> {
+/// What is wrong with a share that has to lie within a range, if anything.
+pub(crate) fn share(
+    key: &'static str,
+    value: f64,
+    range: RangeInclusive<f64>,
+) -> Option<(&'static str, String)> {
+    let wrong = || (key, format!("expected {} to {}, found {value}", range.start(), range.end()));
+    (!range.contains(&value)).then(wrong)
+}
+
+/// What is wrong with a size that has to lie within a range, if anything.
+pub(crate) fn size(
+    key: &'static str,
+    value: u64,
+    range: RangeInclusive<u64>,
+) -> Option<(&'static str, String)> {
     let (least, most) = (Size(*range.start()), Size(*range.end()));
     let wrong = || (key, format!("expected {least} to {most}, found {}", Size(value)));
     (!range.contains(&value)).then(wrong)

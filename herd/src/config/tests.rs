@@ -52,6 +52,7 @@ fn each_preset_has_the_edges_of_the_specification() {
         for (i, server) in config.servers.iter().enumerate() {
             assert_eq!(server.line.unwrap().to_string(), format!("127.0.0.1:{}", 12_000 + i));
             assert_eq!(server.peer.unwrap().to_string(), format!("127.0.0.1:{}", 12_300 + i));
+            assert_eq!(server.admin.unwrap().to_string(), format!("127.0.0.1:{}", 12_200 + i));
         }
         let is_messages = matches!(config.nearby, NearbyConfig::Messages(_));
         assert_eq!(is_messages, preset == Preset::Farmar);
@@ -98,7 +99,10 @@ fn what_is_printed_is_read_back() {
 fn paths_are_relative_to_the_file_and_secrets_never_show() {
     let text = "name = 'h'\nlog_dir = 'l'\nsecret = '${HERD_SECRET}'\n[servers.A]\n[places]\nindex = 'x.idx'";
     let config = parse(text).unwrap();
-    assert_eq!(config.log_dir, Path::new("etc/l"));
+    assert_eq!(
+        (config.log_dir.as_path(), config.data_dir.as_path()),
+        (Path::new("etc/l"), Path::new("etc/herd-data"))
+    );
     assert!(
         matches!(&config.nearby, NearbyConfig::Places(places) if places.index.as_deref() == Some(Path::new("etc/x.idx")))
     );
@@ -111,13 +115,14 @@ fn paths_are_relative_to_the_file_and_secrets_never_show() {
 #[test]
 fn a_port_base_moves_every_port() {
     let mut config = Preset::Goloman.config().unwrap();
-    let ports = |config: &Config| -> Vec<(u16, u16)> {
-        config.servers.iter().map(|s| (s.line.unwrap().port(), s.peer.unwrap().port())).collect()
+    let ports = |config: &Config| -> Vec<[u16; 3]> {
+        let addresses = config.servers.iter().map(|server| [server.line, server.admin, server.peer]);
+        addresses.map(|addresses| addresses.map(|address| address.unwrap().port())).collect()
     };
     config.rebase(20_000).unwrap();
-    assert_eq!(ports(&config), (0..5).map(|i| (20_000 + i, 20_300 + i)).collect::<Vec<_>>());
+    assert_eq!(ports(&config), (0..5).map(|i| [20_000 + i, 20_200 + i, 20_300 + i]).collect::<Vec<_>>());
     config.rebase(0).unwrap();
-    assert_eq!(ports(&config), [(0, 0); 5]);
+    assert_eq!(ports(&config), [[0; 3]; 5]);
     let error = config.rebase(65_300).unwrap_err().to_string();
     assert_eq!(error, "the ports from --port-base 65300 would pass 65535");
 }
@@ -126,7 +131,8 @@ fn a_port_base_moves_every_port() {
 fn an_override_is_checked_like_the_file() {
     let mut config = Preset::Goloman.config().unwrap();
     let name = |text| Name::new(text).unwrap();
-    let peer = |text: &str| AddressOverride { peer: Some(text.parse().unwrap()), line: None };
+    let peer =
+        |text: &str| AddressOverride { peer: Some(text.parse().unwrap()), ..AddressOverride::default() };
     for (server, peer, complaint) in [
         ("Wells", peer("127.0.0.1:1"), "the herd goloman has no server Wells; did you mean \"Welsh\"?"),
         (
@@ -299,6 +305,42 @@ const MISTAKES: &[(&str, &str)] = &[
     (
         "name = 'h'\n[servers.A]\n[limits]\nconnections_max = -1",
         "herd.toml:4: connections_max in [limits]: invalid value: integer `-1`, expected u32",
+    ),
+    (
+        "name = 'h'\n[servers.A.listen]\nadmin = '0.0.0.0:1'",
+        "herd.toml:3: admin in [servers.A.listen]: expected a loopback address such as 127.0.0.1:12200, found 0.0.0.0:1",
+    ),
+    (
+        "name = 'h'\n[servers.A.listen]\nadmin = '127.0.0.1:1'\nline = '127.0.0.1:1'",
+        "herd.toml:3: admin in [servers.A.listen]: servers.A.listen.line has this address already: 127.0.0.1:1",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\nttl = '1ms'",
+        "herd.toml:4: ttl in [places]: expected 1s to 30d, found 1ms",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\nsimilarity = 0.6",
+        "herd.toml:4: similarity in [places]: expected 0 to 0.5, found 0.6",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\nsimilarity = nan",
+        "herd.toml:4: similarity in [places]: expected 0 to 0.5, found NaN",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[messages]\nrequests_per_second = 0",
+        "herd.toml:4: requests_per_second in [messages]: expected 1 to 10000, found 0",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[messages]\nrequests_per_day = 0",
+        "herd.toml:4: requests_per_day in [messages]: expected 1 to 1000000000, found 0",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\ncache_entries = 0",
+        "herd.toml:4: cache_entries in [places]: expected 1 to 100000000, found 0",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[places]\ncache_bytes = '1KiB'",
+        "herd.toml:4: cache_bytes in [places]: expected 1MiB to 1TiB, found 1KiB",
     ),
     (
         "name = 'h'\n[servers.A]\n[traffic]\nfiles_max = 0",

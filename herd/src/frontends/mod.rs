@@ -5,6 +5,7 @@
 
 mod admission;
 pub mod line;
+pub mod admin;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ pub use admission::{Admission, Permit};
 
 /// Every protocol: each takes its sockets out of the listeners, if there are any, and serves clients in tasks of the
 /// service until that stops.
-pub const ALL: &[fn(&mut Listeners, &Service)] = &[line::start];
+pub const ALL: &[fn(&mut Listeners, &Service)] = &[line::start, admin::start];
 
 /// What every front-end is started with.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! What is near a position: the providers behind WHATSAT and the bytes that they answer with.
 //!
-//! One more provider is one more file, one `mod` line and one arm in `section`. A front-end sees [`Nearby`] only.
+//! One more provider is one more file, one `mod` line and one arm where `section` makes them. Those behind a network
+//! stand behind a [`Gate`].
 
 pub mod google_style;
 pub mod upstream;
@@ -10,12 +11,15 @@ mod section;
 mod redaction;
 mod google;
 mod google_new;
+pub mod gate;
 pub mod embedded;
 pub mod messages;
+#[cfg(test)]
+mod contract;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -29,14 +33,18 @@ use serde::Deserialize;
 use self::{
     access::{BaseUrl, DEADLINE},
     embedded::{Embedded, IndexError},
+    gate::{Gate, Home, PAUSED, Policy},
     http::ClientError,
     messages::{Messages, MessagesError},
-    upstream::{Inquiry, Upstream},
+    upstream::{Page, Status},
 };
-use crate::config::{Secret, SecretText, quantity};
+use crate::{
+    config::{Secret, SecretText, quantity},
+    gateway::{Control, ProviderState},
+};
 
 /// The section `[places]` of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlacesConfig {
     /// Who answers.
@@ -56,10 +64,24 @@ pub struct PlacesConfig {
     /// Longest that a remote provider may take for an answer.
     #[serde(deserialize_with = "quantity::duration")]
     pub deadline: Duration,
+    /// How long an answer is kept, if the provider's terms allow that.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub ttl: Duration,
+    /// How far apart questions may be that get one answer, as a share of the radius.
+    pub similarity: f64,
+    /// Most requests to the provider in any second.
+    pub requests_per_second: u32,
+    /// Most requests to the provider in a day (UTC), of each server.
+    pub requests_per_day: u32,
+    /// Most answers kept.
+    pub cache_entries: u32,
+    /// Most bytes of answers kept.
+    #[serde(deserialize_with = "quantity::size")]
+    pub cache_bytes: u64,
 }
 
 /// The section `[messages]` of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessagesConfig {
     /// Who answers.
@@ -78,6 +100,20 @@ pub struct MessagesConfig {
     /// Longest that a remote provider may take for an answer.
     #[serde(deserialize_with = "quantity::duration")]
     pub deadline: Duration,
+    /// How long an answer is kept, if the provider's terms allow that.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub ttl: Duration,
+    /// How far apart questions may be that get one answer, as a share of the radius.
+    pub similarity: f64,
+    /// Most requests to the provider in any second.
+    pub requests_per_second: u32,
+    /// Most requests to the provider in a day (UTC), of each server.
+    pub requests_per_day: u32,
+    /// Most answers kept.
+    pub cache_entries: u32,
+    /// Most bytes of answers kept.
+    #[serde(deserialize_with = "quantity::size")]
+    pub cache_bytes: u64,
 }
 
 /// Providers of places.
@@ -110,6 +146,7 @@ pub enum MessagesProvider {
 
 impl Default for PlacesConfig {
     fn default() -> Self {
+        let policy = Policy::default();
         Self {
             provider: PlacesProvider::default(),
             index: None,
@@ -118,12 +155,19 @@ impl Default for PlacesConfig {
             key: None,
             base_url: None,
             deadline: DEADLINE,
+            ttl: policy.ttl,
+            similarity: policy.similarity,
+            requests_per_second: policy.requests_per_second,
+            requests_per_day: policy.requests_per_day,
+            cache_entries: policy.cache_entries,
+            cache_bytes: policy.cache_bytes,
         }
     }
 }
 
 impl Default for MessagesConfig {
     fn default() -> Self {
+        let policy = Policy::default();
         Self {
             provider: MessagesProvider::default(),
             index: None,
@@ -132,6 +176,12 @@ impl Default for MessagesConfig {
             key: None,
             base_url: None,
             deadline: DEADLINE,
+            ttl: policy.ttl,
+            similarity: policy.similarity,
+            requests_per_second: policy.requests_per_second,
+            requests_per_day: policy.requests_per_day,
+            cache_entries: policy.cache_entries,
+            cache_bytes: policy.cache_bytes,
         }
     }
 }
@@ -151,67 +201,90 @@ pub enum NearbyError {
 }
 
 /// What WHATSAT asks.
-#[derive(Clone, Debug)]
-pub struct Nearby(Provider);
+#[derive(Debug)]
+pub struct Nearby {
+    provider: Provider,
+    limits: QuestionLimits,
+    is_paused: AtomicBool,
+}
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Provider {
     Places(Embedded),
     Messages(Messages),
-    RemotePlaces(Arc<dyn Upstream>),
-    RemoteMessages(Arc<dyn Upstream>),
+    Remote(Gate),
 }
+
+/// What may be asked about places.
+pub const PLACES_LIMITS: QuestionLimits =
+    QuestionLimits { radius_km_max: Some(PLACES_RADIUS_KM_MAX), bound_max: PLACES_BOUND_MAX };
+
+/// What may be asked about messages.
+pub const MESSAGES_LIMITS: QuestionLimits =
+    QuestionLimits { radius_km_max: None, bound_max: MESSAGES_BOUND_MAX };
 
 impl Nearby {
     /// The provider of places that a configuration names; its relative paths start at `folder`.
     ///
     /// # Errors
-    /// The index is missing, is no index, is of another version, or damaged.
-    pub fn places(config: &PlacesConfig, folder: &Path) -> Result<Self, NearbyError> {
+    /// The index is missing, is no index, is of another version, or damaged; no remote provider can be asked.
+    pub fn places(config: &PlacesConfig, folder: &Path, home: Home) -> Result<Self, NearbyError> {
         let index = config.index.as_ref().map(|index| folder.join(index));
-        Ok(Self(match config.upstream()? {
-            Some(upstream) => Provider::RemotePlaces(upstream),
+        let provider = match config.upstream()? {
+            Some(upstream) => Provider::Remote(Gate::new(upstream, config.policy(), config.deadline, home)),
             None => Provider::Places(Embedded::open(index.as_deref())?),
-        }))
+        };
+        Ok(Self::new(provider, PLACES_LIMITS))
     }
 
     /// The provider of messages that a configuration names; its relative paths start at `folder`.
     ///
     /// # Errors
-    /// The file is missing, or a line of it is no message.
-    pub fn messages(config: &MessagesConfig, folder: &Path) -> Result<Self, NearbyError> {
+    /// The file is missing, or a line of it is no message; no remote provider can be asked.
+    pub fn messages(config: &MessagesConfig, folder: &Path, home: Home) -> Result<Self, NearbyError> {
         let index = config.index.as_ref().map(|index| folder.join(index));
-        Ok(Self(match config.upstream()? {
-            Some(upstream) => Provider::RemoteMessages(upstream),
+        let provider = match config.upstream()? {
+            Some(upstream) => Provider::Remote(Gate::new(upstream, config.policy(), config.deadline, home)),
             None => Provider::Messages(Messages::open(index.as_deref())?),
-        }))
+        };
+        Ok(Self::new(provider, MESSAGES_LIMITS))
+    }
+
+    const fn new(provider: Provider, limits: QuestionLimits) -> Self {
+        Self { provider, limits, is_paused: AtomicBool::new(false) }
     }
 
     /// What a question may ask for.
     #[must_use]
     pub const fn limits(&self) -> QuestionLimits {
-        match self.0 {
-            Provider::Places(_) | Provider::RemotePlaces(_) => {
-                QuestionLimits { radius_km_max: Some(PLACES_RADIUS_KM_MAX), bound_max: PLACES_BOUND_MAX }
-            }
-            Provider::Messages(_) | Provider::RemoteMessages(_) => {
-                QuestionLimits { radius_km_max: None, bound_max: MESSAGES_BOUND_MAX }
-            }
-        }
+        self.limits
     }
 
-    /// Everything that follows the AT line's own newline, complete. A provider that fails answers with its format's
-    /// own error body.
+    /// Everything that follows the AT line's own newline, complete. A provider that fails or is paused answers with its
+    /// format's own error body.
     pub async fn answer(&self, position: Position, question: Question) -> Vec<u8> {
-        match &self.0 {
+        let is_paused = self.is_paused.load(Ordering::Relaxed);
+        match &self.provider {
+            Provider::Remote(gate) => gate.answer(position, question, is_paused).await,
+            Provider::Places(_) if is_paused => Page::no_places(Status::UnknownError, PAUSED).answer(0),
+            Provider::Messages(_) if is_paused => Page::no_messages(Status::UnknownError, PAUSED).answer(0),
             Provider::Places(places) => places.answer(position, question).await,
             Provider::Messages(messages) => messages.answer(position, question),
-            Provider::RemotePlaces(upstream) | Provider::RemoteMessages(upstream) => {
-                let inquiry = Inquiry { at: position, radius_km: question.radius_km };
-                let (Ok(page) | Err(page)) = upstream.fetch(inquiry).await;
-                page.answer(question.bound)
-            }
         }
+    }
+}
+
+impl Control for Nearby {
+    fn pause(&self, is_paused: bool) {
+        self.is_paused.store(is_paused, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> ProviderState {
+        let (name, remote) = match &self.provider {
+            Provider::Places(_) | Provider::Messages(_) => ("embedded", None),
+            Provider::Remote(gate) => (gate.name(), Some(gate.state())),
+        };
+        ProviderState { name, is_paused: self.is_paused.load(Ordering::Relaxed), remote }
     }
 }
 
@@ -231,6 +304,7 @@ pub(crate) fn test_data(folder: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
 
     #[test]
     fn an_unknown_provider_or_key_is_named_with_the_known_ones() {
@@ -243,7 +317,8 @@ mod tests {
     #[test]
     fn a_missing_index_is_an_error_that_names_it() {
         let config = PlacesConfig { index: Some("none.idx".into()), ..PlacesConfig::default() };
-        let error = Nearby::places(&config, Path::new("nowhere")).unwrap_err().to_string();
+        let home = Home { budget_file: PathBuf::new(), clock: Clock::system() };
+        let error = Nearby::places(&config, Path::new("nowhere"), home).unwrap_err().to_string();
         assert!(error.contains("nowhere/none.idx"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 use super::{
     MessagesConfig, MessagesProvider, PlacesConfig, PlacesProvider,
     access::{Access, BaseUrl},
+    gate::Policy,
     google::{Auto, Google},
     google_new::GoogleNew,
     http::ClientError,
@@ -43,7 +44,7 @@ impl PlacesConfig {
             needs_base_url: false,
             deadline: self.deadline,
         };
-        claims.mistake().map_or(Ok(()), Err)
+        claims.mistake().or_else(|| self.policy().mistake()).map_or(Ok(()), Err)
     }
 
     /// The provider behind a network, if it is one; it is not called yet.
@@ -59,6 +60,18 @@ impl PlacesConfig {
 
     fn access(&self) -> Access {
         Access { key: self.key.clone(), base_url: self.base_url.clone(), deadline: self.deadline }
+    }
+
+    /// How a provider behind a network may be used.
+    pub(super) const fn policy(&self) -> Policy {
+        Policy {
+            ttl: self.ttl,
+            similarity: self.similarity,
+            requests_per_second: self.requests_per_second,
+            requests_per_day: self.requests_per_day,
+            cache_entries: self.cache_entries,
+            cache_bytes: self.cache_bytes,
+        }
     }
 }
 
@@ -85,7 +98,7 @@ impl MessagesConfig {
             needs_base_url: self.provider == MessagesProvider::Twitter,
             deadline: self.deadline,
         };
-        claims.mistake().map_or(Ok(()), Err)
+        claims.mistake().or_else(|| self.policy().mistake()).map_or(Ok(()), Err)
     }
 
     /// The provider behind a network, if it is one; it is not called yet.
@@ -101,6 +114,18 @@ impl MessagesConfig {
     fn access(&self) -> Access {
         Access { key: self.key.clone(), base_url: self.base_url.clone(), deadline: self.deadline }
     }
+
+    /// How a provider behind a network may be used.
+    pub(super) const fn policy(&self) -> Policy {
+        Policy {
+            ttl: self.ttl,
+            similarity: self.similarity,
+            requests_per_second: self.requests_per_second,
+            requests_per_day: self.requests_per_day,
+            cache_entries: self.cache_entries,
+            cache_bytes: self.cache_bytes,
+        }
+    }
 }
 
 impl fmt::Display for PlacesConfig {
@@ -111,7 +136,11 @@ impl fmt::Display for PlacesConfig {
             writeln!(f, "index = {index:?}")?;
         }
         let is_remote = self.provider != PlacesProvider::Embedded;
-        if is_remote { self.access().show(f, Self::KEYS.text) } else { Ok(()) }
+        if is_remote {
+            self.access().show(f, Self::KEYS.text)?;
+            write!(f, "{}", self.policy())?;
+        }
+        Ok(())
     }
 }
 
@@ -123,7 +152,11 @@ impl fmt::Display for MessagesConfig {
             writeln!(f, "index = {index:?}")?;
         }
         let is_remote = self.provider != MessagesProvider::Embedded;
-        if is_remote { self.access().show(f, Self::KEYS.text) } else { Ok(()) }
+        if is_remote {
+            self.access().show(f, Self::KEYS.text)?;
+            write!(f, "{}", self.policy())?;
+        }
+        Ok(())
     }
 }
 

@@ -253,6 +253,7 @@ where
         let slot = match what {
             "line" => &mut ward.addresses.line,
             "peer" => &mut ward.addresses.peer,
+            "admin" => &mut ward.addresses.admin,
             _ => return,
         };
         if slot.replace(address) == Some(address) || what != "peer" {

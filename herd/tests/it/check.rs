@@ -64,6 +64,9 @@ fn the_effective_configuration_is_a_configuration() {
     fs::write(&file, &printed.stdout).unwrap();
     let again = finish(&["config", "--config", file.to_str().unwrap()]);
     // Paths in a file are relative to its folder.
-    let expected = printed.stdout.replace("\"logs\"", &format!("{:?}", folder.path().join("logs")));
+    let resolve = |text: &str, name: &str| {
+        text.replace(&format!("{name:?}"), &format!("{:?}", folder.path().join(name)))
+    };
+    let expected = resolve(&resolve(&printed.stdout, "logs"), "herd-data");
     assert_eq!((again.code, again.stdout), (Some(0), expected));
 }

@@ -20,3 +20,5 @@ mod remote;
 mod google;
 mod tweets;
 mod secrecy;
+mod admin;
+mod spending;

@@ -18,7 +18,7 @@ use herd::{
     clock::Clock,
     config::Config,
     frontends::ClientLimits,
-    gateway::{Ask, Provider},
+    gateway::{Ask, Control, Provider, ProviderState},
     listen::Listeners,
     roster::Roster,
     run::{RunSettings, run},
@@ -45,12 +45,26 @@ pub(crate) struct Setup {
     pub(crate) limits: ClientLimits,
     pub(crate) questions: QuestionLimits,
     pub(crate) ask: Ask,
+    pub(crate) control: Arc<dyn Control>,
     pub(crate) log: Option<PathBuf>,
+}
+
+/// A provider that nobody controls.
+#[derive(Debug)]
+struct NoControl;
+
+impl Control for NoControl {
+    fn pause(&self, _: bool) {}
+
+    fn state(&self) -> ProviderState {
+        ProviderState { name: "test", is_paused: false, remote: None }
+    }
 }
 
 /// A server that runs until it is stopped or dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(crate) clock: Clock,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -65,6 +79,7 @@ impl Default for Setup {
                 bound_max: PLACES_BOUND_MAX,
             },
             ask: Arc::new(|_, _| Box::pin(async { BODY.to_vec() })),
+            control: Arc::new(NoControl),
             log: None,
         }
     }
@@ -74,9 +89,9 @@ impl Server {
     pub(crate) fn start(setup: Setup) -> Self {
         let clock = Clock::standing(Timestamp::default());
         let (stop, stopped) = oneshot::channel();
-        let (bound, address) = mpsc::channel();
+        let (bound, addresses) = mpsc::channel();
         let name = Name::new("Goloman").unwrap();
-        let alone = "name = 'goloman'\n[servers.Goloman.listen]\nline = '127.0.0.1:0'";
+        let alone = "name = 'goloman'\n[servers.Goloman.listen]\nline = '127.0.0.1:0'\nadmin = '127.0.0.1:0'";
         let config = Config::parse(alone, "test", Path::new(""), &|_| None).unwrap();
         let settings = RunSettings {
             herd: config.name.clone(),
@@ -84,21 +99,34 @@ impl Server {
             node: NodeSettings::new(name.clone(), 1, 2, HerdKey::derive(&name, None)),
             clock: clock.clone(),
             limits: setup.limits,
-            provider: Provider { subject: "places", limits: setup.questions, ask: setup.ask },
+            provider: Provider {
+                subject: "places",
+                limits: setup.questions,
+                ask: setup.ask,
+                control: setup.control,
+            },
             traffic: setup.log.map(|path| TrafficSettings { path, file_bytes_max: 1 << 20, files_max: 4 }),
         };
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.unwrap().block_on(async {
                 let listeners = Listeners::bind(config.server(&name).unwrap()).unwrap();
-                bound.send(listeners.addresses().unwrap()[0].1).unwrap();
+                bound.send(listeners.addresses().unwrap()).unwrap();
                 let shutdown = async {
                     let _ = stopped.await;
                 };
                 run(settings, listeners, shutdown).await.unwrap();
             });
         });
-        Self { address: address.recv().unwrap(), clock, stop: Some(stop), thread: Some(thread) }
+        let addresses = addresses.recv().unwrap();
+        let address = |what| addresses.iter().find(|(name, _)| *name == what).unwrap().1;
+        Self {
+            address: address("line"),
+            admin: address("admin"),
+            clock,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// Asks it to stop.

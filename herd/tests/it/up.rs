@@ -30,7 +30,7 @@ impl Herd {
             .map(|_| {
                 let line = line_with(&up.stdout, |_| true);
                 let fields: Vec<&str> = line.split_whitespace().collect();
-                assert!(matches!(fields.as_slice(), [_, _, "peer", _]), "{line}");
+                assert!(matches!(fields.as_slice(), [_, _, "peer", _, "admin", _]), "{line}");
                 (fields[0].to_owned(), fields[1].parse().unwrap())
             })
             .collect();
@@ -147,7 +147,7 @@ fn a_server_announces_itself_and_stops_with_its_input_or_a_signal() {
         let mut command = herd(&["serve", "Welsh", "--port-base", "0", "--supervised"]);
         command.stdin(Stdio::piped()).current_dir(folder.path());
         let mut serve = Running::start(command);
-        for what in ["line", "peer"] {
+        for what in ["line", "peer", "admin"] {
             let line = line_with(&serve.stdout, |_| true);
             let address = line.strip_prefix(&format!("listening {what} 127.0.0.1:")).unwrap();
             assert_ne!(address.parse::<u16>().unwrap(), 0);
