@@ -69,7 +69,7 @@ impl Crowd {
                 (time_text(now.saturating_sub(rng.u64(..20_000_000_000)), 0, rng), false)
             }
             Some(last) if chance < equal => (last.clone(), false),
-            _ if chance < future => (time_text(now, FUTURE_SECONDS, rng), false),
+            _ if (equal..future).contains(&chance) => (time_text(now, FUTURE_SECONDS, rng), false),
             _ => (time_text(now, 0, rng), true),
         };
         client.last_time = Some(time.clone());

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use herd_core::{
     command::{Command, QuestionLimits},
+    limits::FUTURE_TOLERANCE,
     node::{Answer, Node},
     server::Name,
     time::Timestamp,
@@ -89,6 +90,9 @@ impl Held {
             let name = client.escape_ascii().to_string();
             if rules.is_surely_expired(known.received_at, clock) {
                 return Err(format!("an expired report of {name} came back"));
+            }
+            if known.order_time > clock.later(FUTURE_TOLERANCE + rules.slack) {
+                return Err(format!("a report of {name} counts as of {:?}, at {clock:?}", known.order_time));
             }
             let is_free = rules.clients_max.is_some();
             if let Some(held) = self.0.get(&client)

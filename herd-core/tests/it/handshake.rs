@@ -2,7 +2,7 @@
 
 use herd_core::{
     limits::{FRAME_BYTES_MAX, HANDSHAKE_MAX},
-    link::{LinkError, LinkEvent},
+    link::{LinkError, LinkEvent, Peer, Side, supersedes},
     secret::{HerdKey, Secret},
     wire::peer::{self, Frame, FrameError, GREETING_BYTES_MAX, Hello, NONCE_BYTES, Refusal},
 };
@@ -134,4 +134,19 @@ fn a_peer_that_says_nothing_is_given_up_when_the_handshake_is_over() {
     assert_eq!(b.link.next_time(), at(0).moment.later(HANDSHAKE_MAX));
     assert_eq!(b.link.handle_time(&b.node, at(1)), Ok(()));
     assert_eq!(b.link.handle_time(&b.node, at(2)), Err(LinkError::Silent(HANDSHAKE_MAX)));
+}
+
+#[test]
+fn both_ends_keep_the_same_one_of_two_connections_whichever_they_saw_first() {
+    let peer = |server: &str, incarnation| Peer { server: name(server), incarnation };
+    let (a, b) = (peer("A", 1), peer("B", 1));
+    // One that A dialled and one that B dialled: whether the first stands back for the second, as either end sees it.
+    let at_a = |new, current| supersedes(&a.server, (&b, new), (&b, current));
+    let at_b = |new, current| supersedes(&b.server, (&a, new), (&a, current));
+    // A has the smaller name: what it dialled stays.
+    assert!(at_a(Side::Dialler, Side::Acceptor) && !at_a(Side::Acceptor, Side::Dialler));
+    assert!(at_b(Side::Acceptor, Side::Dialler) && !at_b(Side::Dialler, Side::Acceptor));
+    // Who dials again has lost the first one; who lives again has lost all.
+    assert!(at_a(Side::Dialler, Side::Dialler) && at_b(Side::Acceptor, Side::Acceptor));
+    assert!(supersedes(&a.server, (&peer("B", 2), Side::Acceptor), (&b, Side::Dialler)));
 }
