@@ -1,13 +1,18 @@
 //! A server that asks a provider behind a network, and what such a provider may say: pages, refusals, failures.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use herd::{
+    clock::Clock,
     config::{Config, NearbyConfig},
-    nearby::Nearby,
+    nearby::{Nearby, gate::Home},
 };
 
 use crate::{
@@ -29,10 +34,15 @@ pub(crate) fn config(section: &str, keys: &str) -> Config {
 }
 
 pub(crate) fn nearby(config: &Config) -> Nearby {
-    let here = Path::new("");
+    static BUDGETS: AtomicUsize = AtomicUsize::new(0);
+    let budget = format!("budget-{}", BUDGETS.fetch_add(1, Ordering::Relaxed));
+    let budget_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(budget);
+    // One of an earlier run.
+    let _ = fs::remove_file(&budget_file);
+    let (here, home) = (Path::new(""), Home { budget_file, clock: Clock::system() });
     match &config.nearby {
-        NearbyConfig::Places(places) => Nearby::places(places, here).unwrap(),
-        NearbyConfig::Messages(messages) => Nearby::messages(messages, here).unwrap(),
+        NearbyConfig::Places(places) => Nearby::places(places, here, home).unwrap(),
+        NearbyConfig::Messages(messages) => Nearby::messages(messages, here, home).unwrap(),
     }
 }
 

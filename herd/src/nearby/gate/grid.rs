@@ -1,15 +1,13 @@
 //! Which questions are the same: positions snapped to a grid that is fine against the radius asked for.
 //!
 //! Pure arithmetic. The one thing to know: rows of cells run from pole to pole, each with as many columns as keep its
-//! cells about square; the caps at the poles are one cell each, and longitude -180 is longitude 180.
+//! cells about square; the caps at the poles are one cell each, and longitude -180 is longitude 180. A cell has no middle
+//! here: the provider is asked where the first asker is, so that who asks alone gets an exact answer.
 
 use herd_core::position::{EARTH_RADIUS_M, Position};
 
 /// Smallest side of a cell in metres: below that phones do not know where they are, and a radius of 0 needs some grid.
 const STEP_M_MIN: f64 = 1.0;
-
-/// Decimals of a centre in degrees, as powers of ten: 1 cm, and a short text in the provider's URL.
-const CENTRE_SCALE: f64 = 1e7;
 
 /// What makes two questions one. The provider and its options are no part of it: each has a gate of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,22 +48,6 @@ impl Grid {
         Cell { row, column, radius: self.radius_km.to_bits() }
     }
 
-    /// The middle of a cell, for a cap the pole: that is where the provider is asked, whoever asked first. It errs by
-    /// less than the first asker's own position could, and tells the provider nobody's exact whereabouts.
-    pub(super) fn centre(self, cell: Cell) -> Option<Position> {
-        let columns = self.columns(cell.row);
-        let (latitude, longitude) = match columns {
-            1 if cell.row == 0 => (-90.0, 0.0),
-            1 => (90.0, 0.0),
-            _ => (
-                self.latitude(cell.row),
-                -180.0 + 360.0 * (f64::from(cell.column) + 0.5) / f64::from(columns),
-            ),
-        };
-        let short = |degrees: f64| (degrees * CENTRE_SCALE).round() / CENTRE_SCALE;
-        Position::new(short(latitude), short(longitude))
-    }
-
     /// The latitude in the middle of a row.
     fn latitude(self, row: u32) -> f64 {
         -90.0 + 180.0 * (f64::from(row) + 0.5) / f64::from(self.rows)
@@ -82,8 +64,7 @@ impl Grid {
             return 1;
         }
         let around = 2.0 * f64::from(self.rows) * self.latitude(row).to_radians().cos();
-        // Two at least: only caps are one cell, and are told by that.
-        around.ceil().max(2.0) as u32
+        around.ceil().max(1.0) as u32
     }
 }
 
@@ -107,42 +88,30 @@ mod tests {
         Position::new(latitude, longitude).unwrap()
     }
 
-    /// The largest distance that is allowed from a position to where the provider is asked instead.
-    fn step_m(radius_km: f64, similarity: f64) -> f64 {
-        (radius_km.min(20_016.0) * 1000.0 * similarity).max(STEP_M_MIN) + 0.02
-    }
-
     proptest! {
         #[test]
-        fn a_cell_is_asked_about_at_a_point_of_its_own_near_every_position_in_it(
+        fn positions_of_one_cell_are_near_each_other(
             latitude in -90.0..=90.0_f64,
             longitude in -180.0..=180.0_f64,
             radius_km in prop_oneof![Just(0.0), 0.0..0.1_f64, 0.1..50.0_f64, Just(1e300)],
             similarity in 0.0..=0.5_f64,
+            // In steps, which are degrees of latitude and more than that of longitude near the poles.
+            [north, east] in [-3.0..3.0_f64, -3.0..3.0_f64],
         ) {
             let grid = Grid::new(radius_km, similarity);
-            let at = position(latitude, longitude);
-            let cell = grid.cell(at);
-            let centre = grid.centre(cell).unwrap();
-            prop_assert!(centre.distance_m(at) <= step_m(radius_km, similarity), "{centre:?}");
-            // At a metre the centimetre of rounding cannot leave the cell either.
-            prop_assert_eq!(grid.cell(centre), cell);
-        }
-
-        #[test]
-        fn two_positions_share_a_cell_only_if_they_are_near_and_nearby_ones_mostly_do(
-            latitude in -90.0..=90.0_f64,
-            longitude in -179.9..=179.9_f64,
-            north in -0.001..0.001_f64,
-            east in -0.001..0.001_f64,
-        ) {
-            let grid = Grid::new(10.0, 0.02);
-            let (a, b) = (position(latitude, longitude), position((latitude + north).clamp(-90.0, 90.0), longitude + east));
+            let step = (radius_km.min(20_016.0) * 1000.0 * similarity).max(STEP_M_MIN);
+            let degrees = (step / EARTH_RADIUS_M).to_degrees();
+            let aside = degrees / latitude.to_radians().cos().max(0.01);
+            let near = (longitude + east * aside + 540.0).rem_euclid(360.0) - 180.0;
+            let (a, b) = (position(latitude, longitude), position((latitude + north * degrees).clamp(-90.0, 90.0), near));
+            prop_assert_eq!(grid.cell(a), grid.cell(a));
             if grid.cell(a) == grid.cell(b) {
-                prop_assert!(a.distance_m(b) <= 2.0 * 200.0);
-            } else {
-                // They are in different cells, so a border lies between them: the centres are not one point.
-                prop_assert_ne!(grid.centre(grid.cell(a)), grid.centre(grid.cell(b)));
+                // Across a cap there are two steps, across other cells less.
+                prop_assert!(a.distance_m(b) <= 2.0 * step + 0.01, "{}", a.distance_m(b));
+            }
+            // Where a cell is a whole step high, three steps north are another.
+            if (-60.0..60.0).contains(&latitude) && degrees < 1.0 {
+                prop_assert_ne!(grid.cell(a), grid.cell(position(latitude + 3.0 * degrees, longitude)));
             }
         }
 

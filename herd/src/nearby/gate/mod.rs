@@ -175,8 +175,8 @@ impl Gate {
     /// Finds the page, or a flight that will bring it.
     fn join(&self, at: Position, radius_km: f64, is_paused: bool) -> Joined {
         let inside = &self.inside;
-        let grid = Grid::new(radius_km, inside.policy.similarity);
-        let (cell, now) = (grid.cell(at), Instant::now());
+        let cell = Grid::new(radius_km, inside.policy.similarity).cell(at);
+        let now = Instant::now();
         if let Some(page) = inside.cached(&cell, now) {
             return Joined::Told(page);
         }
@@ -202,7 +202,7 @@ impl Gate {
                 flights.insert(cell, sender);
                 drop(flights);
                 inside.counts.misses.fetch_add(1, Relaxed);
-                let inquiry = Inquiry { at: grid.centre(cell).unwrap_or(at), radius_km };
+                let inquiry = Inquiry { at, radius_km };
                 let mut tasks = self.tasks.lock();
                 // The first flight brings the sweeper, which stays.
                 if tasks.is_empty() {
