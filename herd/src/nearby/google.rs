@@ -152,23 +152,20 @@ impl Auto {
         Ok(Self { legacy, new, is_new: Arc::default() })
     }
 
-    /// A question that finds the legacy service switched off is answered by the new one, within the same deadline.
+    /// A question that finds the legacy service switched off fails and begins a new generation; the gate, which pays
+    /// for every request, asks it again.
     async fn ask(&self, inquiry: Inquiry) -> Result<Page, Page> {
         let until = Instant::now() + self.legacy.deadline;
         // Nothing else depends on when the others see it: each finds out by itself.
-        if !self.is_new.load(Ordering::Relaxed) {
-            match self.legacy.ask(inquiry, until).await {
-                Err(refused) if refused.is_switched_off => {
-                    if !self.is_new.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(
-                            "the legacy places API is not enabled for this key; asking the new one"
-                        );
-                    }
-                }
-                answered => return answered.map_err(|refused| refused.page),
-            }
+        if self.is_new.load(Ordering::Relaxed) {
+            return self.new.ask(inquiry, until).await;
         }
-        self.new.ask(inquiry, until).await
+        self.legacy.ask(inquiry, until).await.map_err(|refused| {
+            if refused.is_switched_off && !self.is_new.swap(true, Ordering::Relaxed) {
+                tracing::warn!("the legacy places API is not enabled for this key; asking the new one");
+            }
+            refused.page
+        })
     }
 }
 
@@ -180,6 +177,10 @@ impl Upstream for Auto {
     fn fetch(&self, inquiry: Inquiry) -> BoxFuture<'static, Result<Page, Page>> {
         let auto = self.clone();
         Box::pin(async move { auto.ask(inquiry).await })
+    }
+
+    fn generation(&self) -> u32 {
+        self.is_new.load(Ordering::Relaxed).into()
     }
 
     fn refusal(&self, status: Status, message: &str) -> Page {

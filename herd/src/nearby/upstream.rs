@@ -80,6 +80,12 @@ pub trait Upstream: fmt::Debug + Send + Sync + 'static {
     /// The provider is at fault, or what is between us: the page tells the client so.
     fn fetch(&self, inquiry: Inquiry) -> BoxFuture<'static, Result<Page, Page>>;
 
+    /// Counts up when an answer made it turn to another service: what failed at the old one is worth asking again,
+    /// which is another request.
+    fn generation(&self) -> u32 {
+        0
+    }
+
     /// The error body of this provider's format.
     fn refusal(&self, status: Status, message: &str) -> Page;
 

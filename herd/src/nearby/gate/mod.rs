@@ -276,6 +276,21 @@ impl Inside {
         }
     }
 
+    /// One request, if it is paid for.
+    async fn ask(&self, paid: Result<(), Page>, inquiry: Inquiry) -> (Outcome, Page) {
+        if let Err(page) = paid {
+            return (Outcome::Untried, page);
+        }
+        // Providers keep the deadline themselves; one that does not must not hold its place for ever.
+        match timeout(2 * self.deadline, self.upstream.fetch(inquiry)).await {
+            Ok(Ok(page)) => (Outcome::Answered, page),
+            // Who asks nonsense must not close the gate for all others.
+            Ok(Err(page)) if page.failure() == Some(Status::InvalidRequest) => (Outcome::Answered, page),
+            Ok(Err(page)) => (Outcome::Failed, page),
+            Err(_) => (Outcome::Failed, self.refuse(Status::UnknownError, LATE)),
+        }
+    }
+
     fn over(&self, exhausted: Exhausted) -> Page {
         self.refuse(Status::OverQueryLimit, &exhausted.to_string())
     }
@@ -308,17 +323,11 @@ impl Inside {
 async fn fly(mut departure: Departure, spending: Spending, inquiry: Inquiry) {
     let inside = Arc::clone(&departure.inside);
     let paid = if spending == Spending::Short { inside.pay().await } else { Ok(()) };
-    let (outcome, page) = match paid {
-        Err(page) => (Outcome::Untried, page),
-        // Providers keep the deadline themselves; one that does not must not hold its place for ever.
-        Ok(()) => match timeout(2 * inside.deadline, inside.upstream.fetch(inquiry)).await {
-            Ok(Ok(page)) => (Outcome::Answered, page),
-            // Who asks nonsense must not close the gate for all others.
-            Ok(Err(page)) if page.failure() == Some(Status::InvalidRequest) => (Outcome::Answered, page),
-            Ok(Err(page)) => (Outcome::Failed, page),
-            Err(_) => (Outcome::Failed, inside.refuse(Status::UnknownError, LATE)),
-        },
-    };
+    let generation = inside.upstream.generation();
+    let (mut outcome, mut page) = inside.ask(paid, inquiry).await;
+    if outcome == Outcome::Failed && inside.upstream.generation() != generation {
+        (outcome, page) = inside.ask(inside.pay().await, inquiry).await;
+    }
     departure.land(outcome, Some(page));
 }
 
