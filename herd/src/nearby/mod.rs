@@ -190,10 +190,10 @@ impl Default for MessagesConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum NearbyError {
     /// The place index cannot be used.
-    #[error(transparent)]
+    #[error("[places] index: {0}")]
     Index(#[from] IndexError),
     /// The message file cannot be used.
-    #[error(transparent)]
+    #[error("[messages] index: {0}")]
     Messages(#[from] MessagesError),
     /// No remote provider can be asked.
     #[error(transparent)]
