@@ -191,13 +191,26 @@ impl Default for MessagesConfig {
 pub enum NearbyError {
     /// The place index cannot be used.
     #[error("[places] index: {0}")]
-    Index(#[from] IndexError),
+    Index(IndexError),
     /// The message file cannot be used.
     #[error("[messages] index: {0}")]
-    Messages(#[from] MessagesError),
+    Messages(MessagesError),
     /// No remote provider can be asked.
     #[error(transparent)]
     Client(#[from] ClientError),
+}
+
+// By hand, since `#[from]` makes a source of what the message tells already.
+impl From<IndexError> for NearbyError {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl From<MessagesError> for NearbyError {
+    fn from(error: MessagesError) -> Self {
+        Self::Messages(error)
+    }
 }
 
 /// What WHATSAT asks.
