@@ -8,7 +8,10 @@ use std::{
 use anyhow::anyhow;
 
 use super::{Failure, drawing};
-use crate::config::{Config, Preset, Shape};
+use crate::{
+    config::{Config, NearbyConfig, Preset, Shape},
+    nearby::{MessagesConfig, NearbyError, PlacesConfig, embedded::Embedded, messages::Messages},
+};
 
 /// Reads a configuration and draws the herd.
 #[derive(Debug, clap::Args)]
@@ -18,21 +21,41 @@ pub(super) struct Args {
     /// A herd that ships: goloman, farmar, riley or bailey
     #[arg(long, conflicts_with = "file")]
     preset: Option<Preset>,
+    /// The configuration file, as the other commands take it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "preset"])]
+    config: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let config = match &args.file {
+    let config = match args.file.as_ref().or(args.config.as_ref()) {
         Some(file) => Config::load(file)?,
         None => args.preset.unwrap_or_default().config()?,
     };
     let shape = Shape::new(config.servers.len(), config.edges());
     io::stdout().lock().write_all(describe(&config, &shape).as_bytes())?;
-    if shape.parts.len() > 1 {
-        let parts: Vec<String> = shape.parts.iter().map(|part| list(&config, part)).collect();
-        let count = parts.len();
-        return Err(Failure::Wrong(anyhow!("{count} parts never hear each other: {}", parts.join(" | "))));
+    open_index(&config.nearby).map_err(|error| Failure::Wrong(error.into()))?;
+    parts(&config).map_or(Ok(()), |parts| Err(Failure::Wrong(anyhow!(parts))))
+}
+
+/// Opens the file that the provider would answer from, if the configuration names one.
+fn open_index(nearby: &NearbyConfig) -> Result<(), NearbyError> {
+    match nearby {
+        NearbyConfig::Places(PlacesConfig { index: Some(index), .. }) => {
+            Embedded::open(Some(index))?;
+        }
+        NearbyConfig::Messages(MessagesConfig { index: Some(index), .. }) => {
+            Messages::open(Some(index))?;
+        }
+        NearbyConfig::Places(_) | NearbyConfig::Messages(_) => {}
     }
     Ok(())
+}
+
+/// Which servers never hear of each other, if any.
+pub(super) fn parts(config: &Config) -> Option<String> {
+    let parts = Shape::new(config.servers.len(), config.edges()).parts;
+    let named: Vec<String> = parts.iter().map(|part| list(config, part)).collect();
+    (parts.len() > 1).then(|| format!("{} parts never hear each other: {}", parts.len(), named.join(" | ")))
 }
 
 fn describe(config: &Config, shape: &Shape) -> String {
@@ -57,7 +80,7 @@ fn describe(config: &Config, shape: &Shape) -> String {
         lines.push(format!("{:widest$}  talks with {neighbours}", server.name.as_str()));
     }
     lines.push(String::new());
-    if let Some((from, to, hops)) = shape.diameter {
+    if let Some((from, to, hops)) = shape.diameter.filter(|_| shape.parts.len() == 1) {
         lines.push(format!("diameter: {}, {} to {}", counted(hops, "hop"), name(from), name(to)));
     }
     for &server in &shape.cut_servers {
@@ -70,7 +93,9 @@ fn describe(config: &Config, shape: &Shape) -> String {
     for server in config.servers.iter().filter(one_edge) {
         lines.push(format!("one link only: {}", server.name));
     }
-    if shape.parts.len() == 1 && shape.cut_servers.is_empty() && shape.bridges.is_empty() {
+    if names.len() == 1 {
+        lines.push("one server only: nobody else knows what it knows".to_owned());
+    } else if shape.parts.len() == 1 && shape.cut_servers.is_empty() && shape.bridges.is_empty() {
         lines.push(
             "no weak point: any one server or link may fail and the rest still hear each other".to_owned(),
         );

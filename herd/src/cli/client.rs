@@ -14,6 +14,12 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use herd_core::{
+    command::QuestionLimits,
+    limits::{MESSAGES_BOUND_MAX, PLACES_BOUND_MAX},
+    position::Location,
+    time::ClientTime,
+};
 
 use super::Failure;
 
@@ -66,32 +72,70 @@ pub(super) fn iamat(args: &IamatArgs) -> Result<(), Failure> {
         format!("{}.{:09}", now.as_secs(), now.subsec_nanos())
     };
     let time = args.time.clone().unwrap_or_else(now);
-    command(&args.addr, &["IAMAT", &args.client, &args.location, &time])
+    let fault = || iamat_fault(&args.location, &time);
+    command(&args.addr, &["IAMAT", &args.client, &args.location, &time], fault)
 }
 
 pub(super) fn whatsat(args: &WhatsatArgs) -> Result<(), Failure> {
-    command(&args.addr, &["WHATSAT", &args.client, &args.radius, &args.bound])
+    let fault = || whatsat_fault(&args.radius, &args.bound);
+    command(&args.addr, &["WHATSAT", &args.client, &args.radius, &args.bound], fault)
 }
 
-/// Sends one command and prints its reply; a refused command is a failure.
-fn command(addr: &str, fields: &[&str]) -> Result<(), Failure> {
+/// Why a server may refuse an IAMAT.
+fn iamat_fault(location: &str, time: &str) -> String {
+    if Location::parse(location.as_bytes()).is_none() {
+        format!("the location is not ISO 6709, for example +34.068930-118.445127: {location}")
+    } else if ClientTime::parse(time.as_bytes()).is_none() {
+        format!("the time is not POSIX seconds, for example 1520023934.918963997: {time}")
+    } else {
+        "its arguments are as the protocol asks".to_owned()
+    }
+}
+
+/// Why a server may refuse a WHATSAT. What it answers with, places or messages, is its secret: so are its limits.
+fn whatsat_fault(radius: &str, bound: &str) -> String {
+    let widest = QuestionLimits { radius_km_max: None, bound_max: MESSAGES_BOUND_MAX };
+    if widest.question(radius.as_bytes(), b"0").is_none() {
+        format!("the radius is not a number of kilometres, for example 10 or 2.5: {radius}")
+    } else if widest.question(b"0", bound.as_bytes()).is_none() {
+        let (places, messages) = (PLACES_BOUND_MAX, MESSAGES_BOUND_MAX);
+        format!("the bound is not a number from 0 to {places} (places) or {messages} (messages): {bound}")
+    } else {
+        "the server knows no such client, or the radius or bound is out of its range".to_owned()
+    }
+}
+
+/// Sends one command and prints its reply; a refused command is a failure, and `fault` may say why.
+fn command(addr: &str, fields: &[&str], fault: impl Fn() -> String) -> Result<(), Failure> {
     if let Some(field) = fields.iter().find(|field| field.is_empty() || field.contains(is_space)) {
         return Err(Failure::Wrong(anyhow!("expected a word without white space, found {field:?}")));
     }
     let mut stream = connect(addr)?;
-    stream.set_read_timeout(Some(REPLY_MAX))?;
     let line = fields.join(" ") + "\n";
     stream
         .write_all(line.as_bytes())
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .context("cannot send")?;
-    let mut reply = Vec::new();
-    stream.read_to_end(&mut reply).with_context(|| format!("no complete reply from {addr}"))?;
+    let reply = read_reply(&mut stream, addr, REPLY_MAX)?;
     io::stdout().lock().write_all(&reply)?;
     match reply.first() {
         None => Err(Failure::AtWork(anyhow!("{addr} closed the connection without a reply"))),
-        Some(b'?') => Err(Failure::AtWork(anyhow!("{addr} refused the command"))),
+        Some(b'?') => Err(Failure::AtWork(anyhow!("{addr} refused the command: {}", fault()))),
         Some(_) => Ok(()),
+    }
+}
+
+/// All that comes until the server ends the stream, if it never keeps us waiting for longer than `patience`.
+fn read_reply(stream: &mut TcpStream, addr: &str, patience: Duration) -> anyhow::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(patience))?;
+    let mut reply = Vec::new();
+    let Err(error) = stream.read_to_end(&mut reply) else { return Ok(reply) };
+    let what = if reply.is_empty() { "no reply" } else { "no complete reply" };
+    // Linux calls a read that timed out one that would block.
+    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+        Err(anyhow!("{what} within {} s from {addr}", patience.as_secs_f64()))
+    } else {
+        Err(anyhow!("{what} from {addr}: {error}"))
     }
 }
 
@@ -158,4 +202,24 @@ pub(super) fn connect(addr: &str) -> Result<TcpStream, Failure> {
         }
     }
     Err(failure.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn silence_is_called_by_its_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let patience = Duration::from_millis(250);
+        let error = read_reply(&mut stream, "there", patience).unwrap_err();
+        assert_eq!(error.to_string(), "no reply within 0.25 s from there");
+        server.write_all(b"AT").unwrap();
+        let error = read_reply(&mut stream, "there", patience).unwrap_err();
+        assert_eq!(error.to_string(), "no complete reply within 0.25 s from there");
+    }
 }

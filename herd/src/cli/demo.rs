@@ -87,6 +87,11 @@ pub(super) struct Demo {
 }
 
 impl Demo {
+    /// The ID of a client that the first server hears within about a second; `None` if there is nobody.
+    pub(super) fn somebody(self) -> Option<String> {
+        (self.clients > 0).then(|| Mover::new(self.seed, 0).id)
+    }
+
     /// Moves the clients, from when the servers' addresses come, for ever. Ends at once if there is nothing to do.
     pub(super) async fn run(self, servers: oneshot::Receiver<Vec<SocketAddr>>) {
         let Ok(servers) = servers.await else { return };
@@ -231,6 +236,13 @@ mod tests {
     fn paths_follow_from_the_seed() {
         assert_eq!(reports(1, 20, 50), reports(1, 20, 50));
         assert_ne!(reports(1, 20, 50), reports(2, 20, 50));
+    }
+
+    #[test]
+    fn somebody_is_one_who_reports() {
+        let somebody = Demo { clients: 3, seed: 5 }.somebody().unwrap();
+        assert!(reports(5, 3, 1).starts_with(&format!("IAMAT {somebody} ")));
+        assert_eq!(Demo { clients: 0, seed: 5 }.somebody(), None);
     }
 
     #[test]

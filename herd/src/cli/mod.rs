@@ -22,9 +22,21 @@ mod check;
 mod drawing;
 mod places;
 
+/// The end of `herd --help`.
+const GOOD_TO_KNOW: &str = "\
+Ports:        the i-th server (from 0) of a preset takes clients on 12000 + i, orders
+              on 12200 + i, neighbours on 12300 + i; --port-base N starts elsewhere
+Exit codes:   0 done; 1 failed at work; 2 wrong arguments or configuration, or
+              a taken port
+Traffic logs: SERVER.log in the log_dir of the configuration; presets: logs/,
+              riley logs/riley/ and bailey logs/bailey/
+Diagnostics:  on standard error; RUST_LOG=info says more, RUST_LOG=herd=debug
+              much more
+Docs:         README.md; docs/configuration.md, protocol.md, places.md, log.md";
+
 /// A herd of application servers for live locations
 #[derive(Debug, Parser)]
-#[command(name = "herd", version, arg_required_else_help = true)]
+#[command(name = "herd", version, arg_required_else_help = true, after_help = GOOD_TO_KNOW)]
 enum Command {
     /// Runs the whole herd on this machine, one supervised process per server
     Up(up::Args),
@@ -126,7 +138,9 @@ pub fn main() -> ExitCode {
 }
 
 fn print_config(args: &HerdArgs) -> Result<(), Failure> {
-    Ok(io::stdout().lock().write_all(args.load()?.to_string().as_bytes())?)
+    let mut config = args.load()?;
+    config.anchor()?;
+    Ok(io::stdout().lock().write_all(config.to_string().as_bytes())?)
 }
 
 /// One line to standard error. If even that is gone there is nobody left to tell.
@@ -155,6 +169,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Command::command().debug_assert();
+    }
+
+    #[test]
+    fn help_says_what_an_operator_looks_for() {
+        let help = Command::command().render_help().to_string();
+        for part in ["12000 + i", "Exit codes:", "log_dir", "RUST_LOG", "docs/"] {
+            assert!(help.contains(part), "{help}");
+        }
     }
 
     #[test]

@@ -1,11 +1,29 @@
 //! A [`Config`] as text: a configuration file that says everything, defaults included, but no secret.
 
-use std::fmt;
+use std::{fmt, io, path::absolute};
 
 use super::{
     Config, NearbyConfig,
     quantity::{Size, Span},
 };
+use crate::nearby::{MessagesConfig, PlacesConfig};
+
+impl Config {
+    /// Makes the paths absolute, so that the printed configuration means the same wherever it is saved.
+    ///
+    /// # Errors
+    /// The current folder is gone.
+    pub fn anchor(&mut self) -> io::Result<()> {
+        self.log_dir = absolute(&self.log_dir)?;
+        self.data_dir = absolute(&self.data_dir)?;
+        let (NearbyConfig::Places(PlacesConfig { index, .. })
+        | NearbyConfig::Messages(MessagesConfig { index, .. })) = &mut self.nearby;
+        if let Some(index) = index {
+            *index = absolute(&index)?;
+        }
+        Ok(())
+    }
+}
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

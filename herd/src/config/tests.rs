@@ -60,6 +60,17 @@ fn each_preset_has_the_edges_of_the_specification() {
 }
 
 #[test]
+fn no_two_presets_write_one_log_file() {
+    let mut files = std::collections::BTreeSet::new();
+    for preset in Preset::ALL {
+        let config = preset.config().unwrap();
+        for server in &config.servers {
+            assert!(files.insert(config.log_dir.join(server.name.as_str())), "{preset}: {}", server.name);
+        }
+    }
+}
+
+#[test]
 fn the_examples_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut parsed = 0;

@@ -190,14 +190,27 @@ impl Default for MessagesConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum NearbyError {
     /// The place index cannot be used.
-    #[error(transparent)]
-    Index(#[from] IndexError),
+    #[error("[places] index: {0}")]
+    Index(IndexError),
     /// The message file cannot be used.
-    #[error(transparent)]
-    Messages(#[from] MessagesError),
+    #[error("[messages] index: {0}")]
+    Messages(MessagesError),
     /// No remote provider can be asked.
     #[error(transparent)]
     Client(#[from] ClientError),
+}
+
+// By hand, since `#[from]` makes a source of what the message tells already.
+impl From<IndexError> for NearbyError {
+    fn from(error: IndexError) -> Self {
+        Self::Index(error)
+    }
+}
+
+impl From<MessagesError> for NearbyError {
+    fn from(error: MessagesError) -> Self {
+        Self::Messages(error)
+    }
 }
 
 /// What WHATSAT asks.

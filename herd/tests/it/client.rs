@@ -59,14 +59,29 @@ fn failures_at_work_exit_with_1() {
     assert_eq!(run.code, Some(1));
     assert!(run.stderr.starts_with(&format!("herd: cannot connect to {closed}: ")), "{}", run.stderr);
 
-    let (address, _serving) = server("? WHATSAT c 99 5\n");
-    let run = finish(&["whatsat", &address.to_string(), "c", "99", "5"]);
-    assert_eq!((run.code, run.stdout.as_str()), (Some(1), "? WHATSAT c 99 5\n"));
-    assert_eq!(run.stderr, format!("herd: {address} refused the command\n"));
-
     let (address, _serving) = server("");
     let run = finish(&["whatsat", &address.to_string(), "c", "9", "5"]);
     assert_eq!(run.stderr, format!("herd: {address} closed the connection without a reply\n"));
+}
+
+#[test]
+fn a_refusal_comes_with_its_likely_reason() {
+    let unknown = "the server knows no such client, or the radius or bound is out of its range";
+    for (command, reason) in [
+        ("whatsat c 99 5", unknown),
+        ("whatsat c ten 5", "the radius is not a number of kilometres, for example 10 or 2.5: ten"),
+        ("whatsat c 10 5.5", "the bound is not a number from 0 to 20 (places) or 100 (messages): 5.5"),
+        ("iamat c 34.1,-118", "the location is not ISO 6709, for example +34.068930-118.445127: 34.1,-118"),
+        ("iamat c +1+1 --time noon", "the time is not POSIX seconds, for example 1520023934.918963997: noon"),
+    ] {
+        let (address, _serving) = server("? such a line\n");
+        let address = address.to_string();
+        let (name, rest) = command.split_once(' ').unwrap();
+        let args: Vec<&str> = [name, &address].into_iter().chain(rest.split(' ')).collect();
+        let run = finish(&args);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), "? such a line\n"));
+        assert_eq!(run.stderr, format!("herd: {address} refused the command: {reason}\n"));
+    }
 }
 
 #[test]

@@ -68,19 +68,35 @@ fn wait_for_the_end_of(watched: Vec<TcpStream>) {
 }
 
 #[test]
-fn it_prints_every_server_and_three_commands() {
+fn it_prints_every_server_and_what_to_try() {
     let folder = tempfile::tempdir().unwrap();
     let herd = Herd::start(folder.path());
     let names: Vec<&str> = herd.servers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["Goloman", "Hands", "Holiday", "Welsh", "Wilkes"]);
     let address = |index: usize| herd.servers[index].1;
     line_with(&herd.up.stdout, |line| {
-        line.ends_with(&format!("iamat {} kiwi.cs.ucla.edu +34.068930-118.445127", address(0)))
+        line.ends_with(&format!(
+            "iamat {} kiwi.cs.ucla.edu +34.068930-118.445127 --time 1520023934.918963997",
+            address(0)
+        ))
     });
     line_with(&herd.up.stdout, |line| {
         line.ends_with(&format!("whatsat {} kiwi.cs.ucla.edu 10 5", address(3)))
     });
     line_with(&herd.up.stdout, |line| line.contains(&format!("send {} 'IAMAT ", address(1))));
+    line_with(&herd.up.stdout, |line| line.starts_with("10 made-up clients move about"));
+    let asked = format!("whatsat {} ", address(3));
+    line_with(&herd.up.stdout, |line| line.contains(&asked) && line.contains(".demo "));
+}
+
+#[test]
+fn a_herd_in_parts_runs_with_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("herd.toml");
+    fs::write(&file, "name = 'h'\n[servers.A]\nlisten.line = '127.0.0.1:0'\n[servers.B]\n").unwrap();
+    let up = Running::start(herd(&["up", "--config", file.to_str().unwrap()]));
+    assert_eq!(line_with(&up.stderr, |_| true), "herd: 2 parts never hear each other: A | B");
+    line_with(&up.stdout, |line| line.starts_with("A  127.0.0.1:"));
 }
 
 #[test]

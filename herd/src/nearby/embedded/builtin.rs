@@ -1,4 +1,4 @@
-//! The places that herd brings along: a few hundred well-known ones, so that it answers before anything is imported.
+//! The places that herd brings along: some thousand well-known ones, so that it answers before anything is imported.
 //!
 //! The tables in `herd/places/` are the whole of it; an index in memory is made of them at start.
 

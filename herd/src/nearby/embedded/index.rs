@@ -44,7 +44,7 @@ const CELLS: usize = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// It cannot be opened or mapped.
-    #[error("cannot open the place index {path:?}: {error}")]
+    #[error("cannot open {path:?}: {error}")]
     Open {
         /// The file.
         path: PathBuf,

@@ -67,7 +67,7 @@ impl Message {
 #[derive(Debug, thiserror::Error)]
 pub enum MessagesError {
     /// It cannot be read.
-    #[error("cannot read the messages {path:?}: {error}")]
+    #[error("cannot open {path:?}: {error}")]
     Read {
         /// The file.
         path: PathBuf,

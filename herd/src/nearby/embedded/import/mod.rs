@@ -16,6 +16,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, BufWriter, Read, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -39,6 +40,12 @@ pub enum ImportError {
          found none of them: {0:?}"
     )]
     Format(PathBuf),
+    /// An input has nothing to offer: most often it is another kind of file than was meant.
+    #[error("expected at least one place with a name (a shop, a park, a town), found none: {0:?}")]
+    Empty(PathBuf),
+    /// The output would replace an input: the name of one of the two is at fault.
+    #[error("the output is one of the inputs: {0:?}")]
+    Overwrite(PathBuf),
     /// An input does not follow its format.
     #[error("{path:?}, {at}: {reason}")]
     Malformed {
@@ -104,18 +111,26 @@ pub struct ImportSummary {
 /// Reads all inputs and writes one index, which appears under its name only when it is complete.
 ///
 /// # Errors
-/// An input cannot be read, is of no known format, or malformed; or the output cannot be written.
+/// The output is one of the inputs, be it under another name; an input cannot be read, is of no known format,
+/// malformed, or has no place in it; or the output cannot be written.
 pub fn import(
     inputs: &[PathBuf],
     output: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<ImportSummary, ImportError> {
     let mut gathered = Gathered::default();
+    if let Some(input) = inputs.iter().find(|input| is_same(input, output)) {
+        return Err(ImportError::Overwrite(input.clone()));
+    }
     for path in inputs {
+        let before = gathered.builder.records.len();
         match format_of(path)? {
             Format::Pbf => osm::read(&mut pbf::PbfFile::open(path, progress)?, &mut gathered)?,
             Format::Xml => osm::read(&mut xml::XmlFile::open(path, progress)?, &mut gathered)?,
             Format::GeoNames => geonames::read(path, progress, &mut gathered)?,
+        }
+        if gathered.builder.records.len() == before {
+            return Err(ImportError::Empty(path.clone()));
         }
     }
     progress(Progress { path: output, pass: "vicinities", done: 0, of: 0 });
@@ -156,6 +171,12 @@ impl Gathered {
             record.vicinity = texts.add(&vicinity);
         }
     }
+}
+
+/// Whether two names mean one file. A name of no file is nobody else's.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.metadata().map(|file| (file.dev(), file.ino())).ok();
+    identity(one).is_some_and(|file| identity(other) == Some(file))
 }
 
 enum Format {

@@ -205,7 +205,7 @@ fn several_inputs_become_one_index_and_the_first_of_two_equal_places_counts() {
 #[test]
 fn bad_input_is_an_error_that_names_file_and_position_and_leaves_the_output_alone() {
     let rows = row(1, "Good", "10.0", "P\tPPL", "1") + &row(2, "Bad", "91", "P\tPPL", "1");
-    let cases: [(&str, String, &str); 9] = [
+    let cases: [(&str, String, &str); 13] = [
         ("rows", rows, "line 2: columns 5 and 6 lie off the globe"),
         ("rows", row(1, "Good", "10.0", "P\tPPL", "1") + "a\tb\n", "line 2: expected 19 columns"),
         ("rows", row(1, "Good", "10.0", "P\tPPL", "many"), "line 1: column 15"),
@@ -214,6 +214,18 @@ fn bad_input_is_an_error_that_names_file_and_position_and_leaves_the_output_alon
         ("xml", CAMPUS.replace("</relation>", "</way>"), "byte "),
         ("xml", CAMPUS.split_at(CAMPUS.len() / 2).0.to_owned(), "byte "),
         ("xml", CAMPUS.replace("&lt;", "&nonsense;"), "byte "),
+        (
+            "gpx",
+            r#"<?xml version="1.0"?><gpx><wpt lat="1" lon="2"/></gpx>"#.to_owned(),
+            "root is <osm>, found <gpx>",
+        ),
+        ("change", CAMPUS.replace("osm", "osmChange"), "root is <osm>, found <osmChange>"),
+        (
+            "xml",
+            r#"<osm><node id="1" lat="1" lon="2"/></osm>"#.to_owned(),
+            "expected at least one place with a name",
+        ),
+        ("rows", row(1, "A Road", "10.0", "R\tRD", "0"), "expected at least one place with a name"),
         ("zip", "PK\u{3}\u{4} whatever".to_owned(), "expected OSM PBF (.osm.pbf), OSM XML (.osm"),
     ];
     for (name, content, expected) in cases {
@@ -228,6 +240,22 @@ fn bad_input_is_an_error_that_names_file_and_position_and_leaves_the_output_alon
     let folder = TempDir::new().unwrap();
     let error = import_all(&folder, &[folder.path().join("missing")]).unwrap_err();
     assert!(matches!(error, ImportError::Read { .. }), "{error}");
+}
+
+#[test]
+fn an_input_is_never_overwritten() {
+    let folder = TempDir::new().unwrap();
+    let input = file(&folder, "campus", CAMPUS);
+    let [link, twin] = ["link", "twin"].map(|name| folder.path().join(name));
+    std::os::unix::fs::symlink(&input, &link).unwrap();
+    std::fs::hard_link(&input, &twin).unwrap();
+    for output in [&input, &link, &twin] {
+        // Found before anything is read: the first input is missing.
+        let inputs = [folder.path().join("missing"), input.clone()];
+        let error = import(&inputs, output, &mut |_| ()).unwrap_err();
+        assert!(matches!(&error, ImportError::Overwrite(path) if *path == input), "{error}");
+        assert_eq!(std::fs::read_to_string(&input).unwrap(), CAMPUS);
+    }
 }
 
 #[test]

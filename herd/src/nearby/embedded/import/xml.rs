@@ -63,10 +63,12 @@ impl Elements for XmlFile<'_> {
             buffer.clear();
             match reader.read_event_into(&mut buffer).map_err(|error| wrong(error.to_string()))? {
                 Event::Start(tag) => {
+                    check_root(&tag, depth).map_err(wrong)?;
                     depth += 1;
                     begin(&tag, kind, &mut open).map_err(wrong)?;
                 }
                 Event::Empty(tag) => {
+                    check_root(&tag, depth).map_err(wrong)?;
                     begin(&tag, kind, &mut open).map_err(wrong)?;
                     if kind_of(&tag).is_some() {
                         show(open.take(), each).map_err(wrong)?;
@@ -95,6 +97,15 @@ impl Elements for XmlFile<'_> {
 
 fn malformed(path: &Path, at: u64, reason: String) -> ImportError {
     ImportError::Malformed { path: PathBuf::from(path), at: Location::Byte(at), reason }
+}
+
+/// Other XML has elements of other meanings, some under the same names.
+fn check_root(tag: &BytesStart<'_>, depth: usize) -> Result<(), String> {
+    let name = tag.name();
+    if depth > 0 || name.as_ref() == "osm" {
+        return Ok(());
+    }
+    Err(format!("expected OSM XML, whose root is <osm>, found <{}>", name.as_ref()))
 }
 
 fn kind_of(tag: &BytesStart<'_>) -> Option<ElementKind> {
