@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::OwnedSemaphorePermit,
-    time,
+    task, time,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -179,11 +179,15 @@ impl Connection {
             tokio::select! {
                 biased;
                 () = self.replaced.cancelled() => return Err(ConnectionError::Replaced),
+                // Before reading: a neighbour that sends without end must not keep us from saying that we live.
+                () = &mut timer => link.handle_time(node, engine.now())?,
                 ready = self.stream.readable() => {
                     ready?;
-                    self.read(link, &mut input)?;
+                    if self.read(link, &mut input)? == READ_BYTES {
+                        // There is more; others that are ready come first.
+                        task::yield_now().await;
+                    }
                 }
-                () = &mut timer => link.handle_time(node, engine.now())?,
                 () = future::ready(()), if has_next => {}
                 ready = self.stream.writable(), if !output.is_empty() => ready?,
                 () = links.draining.cancelled(), if output.is_empty() => return Err(ConnectionError::Stopping),
@@ -192,14 +196,16 @@ impl Connection {
         }
     }
 
-    fn read(&self, link: &mut Link, input: &mut [u8]) -> Result<(), ConnectionError> {
+    /// Reads once; says how many bytes there were.
+    fn read(&self, link: &mut Link, input: &mut [u8]) -> Result<usize, ConnectionError> {
         match self.stream.try_read(input) {
             Ok(0) => Err(ConnectionError::Closed),
             Ok(bytes) => {
                 let engine = &self.links.engine;
-                Ok(link.handle(engine.node(), input.get(..bytes).unwrap_or_default(), engine.now())?)
+                link.handle(engine.node(), input.get(..bytes).unwrap_or_default(), engine.now())?;
+                Ok(bytes)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Err(error) => Err(error.into()),
         }
     }

@@ -99,7 +99,7 @@ pub(super) struct Connection {
     limits: ClientLimits,
     input: Input,
     splitter: LineSplitter,
-    /// Bytes that were read and must wait until there is room for their replies.
+    /// Bytes that were read and wait for their turn, and for room for their replies.
     backlog: Vec<u8>,
     replies: Replies,
     /// When bytes last went either way.
@@ -144,15 +144,14 @@ impl Connection {
         }
     }
 
-    /// Goes on until there is nothing to do.
+    /// Does one piece of work, and comes back for the next after all others that are ready: a client that sends without
+    /// end must not keep a thread.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Departure> {
         let now = Instant::now();
-        loop {
-            match self.poll_exchange(cx, now) {
-                Ok(Poll::Ready(())) => {}
-                Ok(Poll::Pending) => break,
-                Err(error) => return Poll::Ready(Departure::Broken(error)),
-            }
+        match self.poll_exchange(cx, now) {
+            Ok(Poll::Ready(())) => cx.waker().wake_by_ref(),
+            Ok(Poll::Pending) => {}
+            Err(error) => return Poll::Ready(Departure::Broken(error)),
         }
         match self.input {
             Input::Ended(end) if self.replies.is_empty() && self.backlog.is_empty() => {
@@ -219,21 +218,14 @@ impl Connection {
         read
     }
 
-    /// Answers the commands in `input`; keeps those for whose replies there is no room.
+    /// Answers the first piece of `input` and keeps the rest for the next round.
     fn take_in(&mut self, cx: &mut Context<'_>, now: Instant, input: &[u8]) -> io::Result<()> {
-        let mut rest = input;
-        while !rest.is_empty() && self.has_room() {
-            // A question begins with a W, so this many bytes hold at most so many questions.
-            let end = memchr_iter(b'W', rest).nth(QUESTIONS_PER_PIECE).unwrap_or(rest.len());
-            let (piece, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-            self.answer(Some(piece));
-            rest = after;
-            if !rest.is_empty() {
-                self.tell(cx, now)?;
-            }
-        }
+        // A question begins with a W, so this many bytes hold at most so many questions.
+        let end = memchr_iter(b'W', input).nth(QUESTIONS_PER_PIECE).unwrap_or(input.len());
+        let (piece, rest) = input.split_at_checked(end).unwrap_or((input, &[]));
+        self.answer(Some(piece));
         self.backlog.extend_from_slice(rest);
-        Ok(())
+        self.tell(cx, now)
     }
 
     /// Answers the lines that end in `piece`, or at the end of the stream.
