@@ -165,7 +165,7 @@ impl Node {
         }));
         self.expect(&order);
         let herd_time = self.clocks.herd_time(clock);
-        let expired = self.expired(herd_time);
+        let expired = self.expired(clock);
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
         let mut fresh = Vec::new();
         self.visit(&order, |shard, place, i| {
@@ -200,7 +200,7 @@ impl Node {
             decoded.iter().enumerate().map(|(i, record)| (self.placement.of(record.client()), i)),
         );
         self.expect(&order);
-        let expired = self.expired(self.clocks.herd_time(clock));
+        let expired = self.expired(clock);
         let (evicted_before, has_room) = (self.evicted_before(), self.has_room());
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
         let mut fresh = Vec::new();

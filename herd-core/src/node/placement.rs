@@ -4,6 +4,8 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
+use crate::{time::Timestamp, wire::record::Record};
+
 /// The place of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -11,6 +13,9 @@ pub(crate) struct Place {
     pub(crate) leaf: u8,
     pub(crate) slot: u64,
 }
+
+/// See [`Placement::standing`].
+pub(crate) type Standing = (Timestamp, u64);
 
 /// The keys of the hash.
 #[derive(Clone, Copy)]
@@ -25,12 +30,22 @@ impl Placement {
         Self { shared, private: private | 1 }
     }
 
+    /// Who goes first when room is needed: the longest-silent client, and of those heard of at once one by chance, but the
+    /// same one everywhere.
+    pub(crate) fn standing(&self, record: &Record<'_>) -> Standing {
+        (record.received_at(), self.hash(record.client()))
+    }
+
+    fn hash(&self, client: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.shared[0], self.shared[1]);
+        hasher.write(client);
+        hasher.finish()
+    }
+
     /// A herd without a secret has a `shared` key that attackers know: they can crowd a shard, which costs parallelism,
     /// but not a slot, since that also hangs on a number that this process alone has.
     pub(crate) fn of(&self, client: &[u8]) -> Place {
-        let mut hasher = SipHasher13::new_with_keys(self.shared[0], self.shared[1]);
-        hasher.write(client);
-        let hash = hasher.finish();
+        let hash = self.hash(client);
         let [shard, leaf, ..] = hash.to_be_bytes();
         let product = u128::from(hash ^ self.private) * u128::from(self.private);
         let [low, high] = [product, product >> 64].map(half);

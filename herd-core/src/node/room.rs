@@ -8,6 +8,7 @@ use crate::{limits, time::Timestamp};
 
 use super::{
     Node,
+    placement::Standing,
     shard::{Rules, Size},
 };
 
@@ -68,19 +69,21 @@ impl Node {
 
     /// Drops expired reports in a sixteenth of the shards; to be called about once a second.
     pub fn sweep(&self, clock: Timestamp) {
-        let expired = self.expired(self.clocks.herd_time(clock));
+        let expired = self.expired(clock);
         let start = self.room.sweeping.fetch_add(SWEEP_SHARDS, Ordering::Relaxed) % limits::SHARDS;
-        self.drop_before(expired, start..start + SWEEP_SHARDS);
+        self.drop_before((expired, 0), start..start + SWEEP_SHARDS);
     }
 
-    /// Reports received before this have expired.
-    pub(super) fn expired(&self, herd_time: Timestamp) -> Timestamp {
+    /// Reports received before this have expired. The herd's time and our own clock must agree on that: no single clock
+    /// that is ahead makes reports expire.
+    pub(super) fn expired(&self, clock: Timestamp) -> Timestamp {
         let ttl = u64::try_from(self.settings.ttl.as_nanos()).unwrap_or(u64::MAX);
-        Timestamp::from_nanos(herd_time.as_nanos().saturating_sub(ttl))
+        let earlier = clock.min(self.clocks.herd_time(clock));
+        Timestamp::from_nanos(earlier.as_nanos().saturating_sub(ttl))
     }
 
     /// Drops the longest-silent clients if there are too many, and a few more than needed: the scan of the table is
-    /// paid by 1/256 of `clients_max` new clients. Says how many went.
+    /// paid by as many new clients as 1/256 of it. Says how many went.
     pub(super) fn make_room(&self) -> usize {
         let clients_max = self.settings.clients_max;
         let bytes_max = self.bytes_max();
@@ -90,23 +93,24 @@ impl Node {
         }
         // Whoever finds it being done goes on: the bound is overshot by what arrives meanwhile.
         let Some(_guard) = self.room.evicting.try_lock() else { return 0 };
-        let mut received: Vec<Timestamp> = Vec::with_capacity(clients);
+        let mut held: Vec<Standing> = Vec::with_capacity(clients);
         for shard in &self.shards {
-            received.extend(shard.lock().records().map(|record| record.received_at()));
+            held.extend(shard.lock().records().map(|record| self.placement.standing(&record)));
         }
-        let surplus_clients = received.len().saturating_sub(clients_max);
+        let surplus_clients = held.len().saturating_sub(clients_max);
         let surplus_bytes = bytes.saturating_sub(bytes_max);
-        let surplus = surplus_clients.max(surplus_bytes.saturating_mul(received.len()) / bytes.max(1));
-        let Some(last) = received.len().checked_sub(1) else { return 0 };
-        let (_, limit, _) = received.select_nth_unstable((surplus + clients_max / 256).min(last));
+        let surplus = surplus_clients.max(surplus_bytes.saturating_mul(held.len()) / bytes.max(1));
+        let Some(last) = held.len().checked_sub(1) else { return 0 };
+        let going = (surplus + held.len() / 256).min(last);
+        let (_, limit, _) = held.select_nth_unstable(going);
         let before = self.clients();
-        self.room.evicted_before.fetch_max(limit.as_nanos(), Ordering::Relaxed);
+        self.room.evicted_before.fetch_max(limit.0.as_nanos(), Ordering::Relaxed);
         self.drop_before(*limit, 0..limits::SHARDS);
         before.saturating_sub(self.clients())
     }
 
-    fn drop_before(&self, limit: Timestamp, shards: std::ops::Range<usize>) {
-        let rules = Rules { servers: self.names.read(), expired: limit, placement: &self.placement };
+    fn drop_before(&self, limit: Standing, shards: std::ops::Range<usize>) {
+        let rules = Rules { servers: self.names.read(), expired: limit.0, placement: &self.placement };
         for shard in self.shards.get(shards).unwrap_or_default() {
             let mut shard = shard.lock();
             let before = shard.size();

@@ -11,7 +11,7 @@ use crate::{
     wire::record::Record,
 };
 
-use super::placement::{Place, Placement};
+use super::placement::{Place, Placement, Standing};
 
 /// What a shard needs to know to judge reports.
 #[derive(Debug)]
@@ -96,16 +96,16 @@ impl Shard {
         self.records().filter(move |record| leaves.contains(placement.of(record.client()).leaf))
     }
 
-    /// Drops every report received before `limit`.
-    pub(super) fn drop_before(&mut self, limit: Timestamp, rules: &Rules<'_>) {
-        if self.oldest >= limit {
+    /// Drops every report that stands before `limit`.
+    pub(super) fn drop_before(&mut self, limit: Standing, rules: &Rules<'_>) {
+        if self.oldest > limit.0 {
             return;
         }
         let seed = rules.placement.fingerprint_seed();
         let mut oldest = Timestamp::MAX;
         let mut some_go = false;
         for record in self.table.records() {
-            if record.received_at() < limit {
+            if rules.placement.standing(&record) < limit {
                 let leaf = rules.placement.of(record.client()).leaf;
                 self.digest.toggle(leaf, fingerprint(&record, &rules.servers, seed));
                 some_go = true;
@@ -115,7 +115,7 @@ impl Shard {
         }
         if some_go {
             let rehash = |client: &[u8]| rules.placement.of(client).slot;
-            self.table.retain(|record| record.received_at() >= limit, rehash);
+            self.table.retain(|record| rules.placement.standing(record) >= limit, rehash);
         }
         self.oldest = oldest;
     }

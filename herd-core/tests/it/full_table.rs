@@ -58,3 +58,25 @@ fn a_neighbour_that_had_less_room_takes_what_it_lacks_without_telling_it_as_news
     assert_eq!(full.clients(), other.clients());
     assert_eq!(full.digest(), other.digest());
 }
+
+/// Broke: clients heard of in one instant were all kept, however many there were.
+#[test]
+fn of_clients_heard_of_at_once_no_more_stay_than_there_is_room_for_and_the_same_everywhere() {
+    let (a, b) = (small("A", 100), small("B", 100));
+    let lines: Vec<_> = (0..1000).map(|client| format!("IAMAT c{client} +34-118 {client}")).collect();
+    let (_, effects) = apply(&a, &lines, seconds(2000));
+    assert_eq!((a.clients(), effects.evicted), (100 - 1000 / 256, 900 + 1000 / 256));
+    for records in carried(&a, &b, &effects.fresh) {
+        let _ = b.merge(Source::CLIENTS, &records, seconds(2000)).unwrap();
+    }
+    let known = |node| lines.iter().filter(|l| knows(node, l, seconds(2000))).cloned().collect::<Vec<_>>();
+    let (at_a, at_b) = (known(&a), known(&b));
+    assert!(at_b.len() <= 100);
+    // Sent one after the other they went in several rounds; who is left had the better standing in each.
+    assert!(at_b.iter().all(|line| at_a.contains(line)) || at_a.iter().all(|line| at_b.contains(line)));
+}
+
+fn knows(node: &Node, line: &str, clock: herd_core::time::Timestamp) -> bool {
+    let client = line.split(' ').nth(1).unwrap();
+    at_line(node, client, clock).is_some()
+}
