@@ -13,12 +13,11 @@ use herd_core::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     task, time,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Links;
+use super::{Links, strangers::Place};
 use crate::traffic::{Channel, Party};
 
 /// Bytes of one read.
@@ -45,7 +44,7 @@ pub(super) enum ConnectionError {
     /// The neighbour closed it.
     #[error("the neighbour closed the connection")]
     Closed,
-    /// Another connection with the same neighbour took its place.
+    /// Another connection with the same neighbour took its place, or another stranger that of one who proved nothing.
     #[error("replaced")]
     Replaced,
     /// The neighbour has everything, and the server stops.
@@ -93,7 +92,7 @@ pub(super) struct Connection {
     side: Side,
     expected: Option<Name>,
     /// Given back once the peer has proved who it is.
-    unproved: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     /// The neighbour, once the connection is its link.
     neighbour: Option<Name>,
     replaced: CancellationToken,
@@ -102,31 +101,30 @@ pub(super) struct Connection {
 impl Connection {
     /// A connection that we dialled.
     pub(super) fn dialled(links: Arc<Links>, stream: TcpStream, address: SocketAddr, expected: Name) -> Self {
-        Self::new(links, stream, address, Side::Dialler, Some(expected), None)
+        let number = links.next_number();
+        Self::new(links, stream, address, number, Side::Dialler, Some(expected))
     }
 
     /// A connection that somebody else dialled.
-    pub(super) fn accepted(
-        links: Arc<Links>,
-        stream: TcpStream,
-        address: SocketAddr,
-        unproved: OwnedSemaphorePermit,
-    ) -> Self {
-        Self::new(links, stream, address, Side::Acceptor, None, Some(unproved))
+    pub(super) fn accepted(links: Arc<Links>, stream: TcpStream, address: SocketAddr) -> Self {
+        let number = links.next_number();
+        let place = links.strangers.admit(number);
+        let replaced = place.taken.clone();
+        let accepted = Self::new(links, stream, address, number, Side::Acceptor, None);
+        Self { place: Some(place), replaced, ..accepted }
     }
 
     fn new(
         links: Arc<Links>,
         stream: TcpStream,
         address: SocketAddr,
+        number: u64,
         side: Side,
         expected: Option<Name>,
-        unproved: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        let number = links.next_number();
         let party = Party { channel: Channel::Link(number), peer: Some(address) };
         let replaced = CancellationToken::new();
-        Self { links, stream, party, number, side, expected, unproved, neighbour: None, replaced }
+        Self { links, stream, party, number, side, expected, place: None, neighbour: None, replaced }
     }
 
     /// Serves the connection to its end.
@@ -136,7 +134,8 @@ impl Connection {
             Ok(link) => link,
             Err(why) => return Ended { was_open: false, why },
         };
-        let Err(why) = self.exchange(&mut link).await;
+        let mut output = Output::default();
+        let Err(why) = self.exchange(&mut link, &mut output).await;
         // Frames that were read with the one that ended it may have brought news; it ends all the same.
         drop(self.attend(&mut link));
         if let Some(neighbour) = &self.neighbour {
@@ -145,7 +144,9 @@ impl Connection {
             links.engine.traffic().pen().went(self.party, at, &format!("{neighbour} {why}"));
             tracing::info!(%neighbour, %why, "link down");
         }
-        self.farewell(&mut link).await;
+        if self.neighbour.is_some() || !matches!(why, ConnectionError::Replaced) {
+            self.farewell(&mut link, output).await;
+        }
         link.close(links.engine.node());
         Ended { was_open: self.neighbour.is_some(), why }
     }
@@ -159,11 +160,14 @@ impl Connection {
     }
 
     /// Moves bytes both ways until something ends it.
-    async fn exchange(&mut self, link: &mut Link) -> Result<Infallible, ConnectionError> {
+    async fn exchange(
+        &mut self,
+        link: &mut Link,
+        output: &mut Output,
+    ) -> Result<Infallible, ConnectionError> {
         let links = Arc::clone(&self.links);
         let (engine, node) = (&links.engine, links.engine.node());
         let mut input = vec![0; READ_BYTES];
-        let mut output = Output::default();
         let timer = time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         loop {
@@ -183,29 +187,26 @@ impl Connection {
                 () = &mut timer => link.handle_time(node, engine.now())?,
                 ready = self.stream.readable() => {
                     ready?;
-                    if self.read(link, &mut input)? == READ_BYTES {
-                        // There is more; others that are ready come first.
-                        task::yield_now().await;
-                    }
+                    self.read(link, &mut input)?;
                 }
                 () = future::ready(()), if has_next => {}
                 ready = self.stream.writable(), if !output.is_empty() => ready?,
                 () = links.draining.cancelled(), if output.is_empty() => return Err(ConnectionError::Stopping),
                 () = fresh, if output.is_empty() => {}
             }
+            // Neither a neighbour that sends without end nor a long copy may keep a thread from all others.
+            task::yield_now().await;
         }
     }
 
-    /// Reads once; says how many bytes there were.
-    fn read(&self, link: &mut Link, input: &mut [u8]) -> Result<usize, ConnectionError> {
+    fn read(&self, link: &mut Link, input: &mut [u8]) -> Result<(), ConnectionError> {
         match self.stream.try_read(input) {
             Ok(0) => Err(ConnectionError::Closed),
             Ok(bytes) => {
                 let engine = &self.links.engine;
-                link.handle(engine.node(), input.get(..bytes).unwrap_or_default(), engine.now())?;
-                Ok(bytes)
+                Ok(link.handle(engine.node(), input.get(..bytes).unwrap_or_default(), engine.now())?)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -242,7 +243,7 @@ impl Connection {
 
     /// Makes the connection the link with `peer`, unless there is a better one.
     fn open(&mut self, link: &mut Link, peer: &Peer) -> Result<(), ConnectionError> {
-        self.unproved = None;
+        self.place = None;
         let engine = &self.links.engine;
         let Some(admission) = self.links.registry.admit(self.number, peer, self.side) else {
             link.refuse(Refusal::Duplicate);
@@ -257,12 +258,14 @@ impl Connection {
         Ok(link.handle(engine.node(), &[], engine.now())?)
     }
 
-    /// Sends what the link still has to say and lets the neighbour close first: closing on unread bytes would make
+    /// Sends the rest of what was begun and what the link still has to say, and lets the neighbour close first: closing on unread bytes would make
     /// the system drop what is on its way.
-    async fn farewell(&mut self, link: &mut Link) {
-        let mut output = Output::default();
-        output.refill(link, self.links.engine.node(), self.links.engine.now());
+    async fn farewell(&mut self, link: &mut Link, mut output: Output) {
         let last_words = async {
+            // A frame that is half sent must be ended before another begins.
+            self.stream.write_all(output.unsent()).await?;
+            output.sent = output.bytes.len();
+            output.refill(link, self.links.engine.node(), self.links.engine.now());
             self.stream.write_all(output.unsent()).await?;
             self.stream.shutdown().await?;
             let mut ignored = [0; 1024];

@@ -5,6 +5,7 @@
 
 mod connection;
 mod registry;
+mod strangers;
 
 use std::{
     io,
@@ -23,7 +24,7 @@ use herd_core::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -32,13 +33,10 @@ use crate::{engine::Engine, muffler::Muffler, roster::Roster};
 
 use connection::{Connection, Ended};
 use registry::Registry;
-
-/// Connections that have not proved yet who they are: each lasts [`HANDSHAKE_MAX`] at most and holds a few hundred bytes;
-/// a herd of 50 that restarts at once needs 49.
-const UNPROVED_MAX: usize = 128;
+use strangers::Strangers;
 
 /// Wait after the system refused to accept a connection, for want of open files mostly.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// All links of one server.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ pub struct Links {
     registry: Registry,
     /// Connections since the server started.
     connections: AtomicU64,
-    unproved: Arc<Semaphore>,
+    strangers: Arc<Strangers>,
     /// Servers that were turned away, or turned us away.
     refusals: Muffler,
     tasks: TaskTracker,
@@ -68,7 +66,7 @@ impl Links {
             engine,
             registry: Registry::new(identity.server.clone()),
             connections: AtomicU64::new(0),
-            unproved: Arc::new(Semaphore::new(UNPROVED_MAX)),
+            strangers: Arc::default(),
             refusals: Muffler::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -102,14 +100,10 @@ impl Links {
         }
     }
 
-    /// Serves a connection in a task of its own, unless too many are yet to prove who they are.
+    /// Serves a connection in a task of its own.
     fn welcome(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
-        let Ok(permit) = Arc::clone(&self.unproved).try_acquire_owned() else {
-            tracing::debug!(%address, "too many unproved connections at the peer port");
-            return;
-        };
         let links = Arc::clone(self);
-        let connection = Connection::accepted(Arc::clone(self), stream, address, permit);
+        let connection = Connection::accepted(Arc::clone(self), stream, address);
         self.tasks.spawn(async move {
             let why = connection.run().await.why;
             match why.is_refusal().then(|| links.refusals.count(1)).flatten() {
