@@ -71,7 +71,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .event_interval(8)
         .enable_all()
         .build()?;
-    runtime.block_on(serve(config, args))
+    let served = runtime.block_on(serve(config, args));
+    // All that matters is done; a look-up that still waits for a disk must not keep the process.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(config: Config, args: &Args) -> Result<(), Failure> {

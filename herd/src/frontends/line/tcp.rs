@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     time,
@@ -18,6 +19,9 @@ use super::connection::Connection;
 /// connections end, and there is nothing else to do about it.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 const BACK_OFF_LONGEST: Duration = Duration::from_secs(1);
+
+/// Bytes of replies that the system may hold for a client, doubled by it for its own needs: two batches of replies.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// Accepts until the service stops.
 pub(super) async fn serve(listener: TcpListener, service: Service) {
@@ -49,6 +53,8 @@ fn is_the_clients(error: &io::Error) -> bool {
 async fn converse(stream: TcpStream, client: SocketAddr, permit: Permit, service: Service) {
     // Replies are written in whole batches: nothing is gained by holding back a small one.
     let _ = stream.set_nodelay(true);
+    // The system would take in megabytes for a client that does not read, and tell late of one that reads slowly.
+    let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
     let party = Party { channel: Channel::Client(permit.number()), peer: Some(client) };
     let gateway = &service.gateway;
     gateway.traffic().pen().came(party, gateway.clock(), "client");

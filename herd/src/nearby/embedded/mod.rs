@@ -18,9 +18,10 @@ mod build;
 mod builtin;
 pub mod import;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use herd_core::{command::Question, position::Position};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use self::{circle::Circle, index::Index};
 use super::google_style::{error_body, frame};
@@ -32,7 +33,17 @@ pub(crate) use self::{kinds::Kind, place::distance_m};
 #[derive(Clone, Debug)]
 pub struct Embedded {
     index: Arc<Index>,
+    /// Places on threads that may wait for the disk.
+    readers: Arc<Semaphore>,
 }
+
+/// Look-ups of a mapped index at once: what waits for the disk uses no core, and a disk has use for a few of them.
+const READERS_MAX: usize = 16;
+
+/// Longest that a client waits: a disk that has not answered by then is sick.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+const LATE: &str = "the place index did not answer in time";
 
 impl Embedded {
     /// Opens an imported index, or the built-in one.
@@ -41,7 +52,7 @@ impl Embedded {
     /// The file is missing, is no index, is of another version, or damaged.
     pub fn open(path: Option<&Path>) -> Result<Self, IndexError> {
         let index = path.map_or_else(builtin::index, Index::open)?;
-        Ok(Self { index: Arc::new(index) })
+        Ok(Self { index: Arc::new(index), readers: Arc::new(Semaphore::new(READERS_MAX)) })
     }
 
     /// Number of places.
@@ -63,8 +74,17 @@ impl Embedded {
         }
         // A mapped page may have to come from the disk first: not on a thread that serves sockets.
         let this = self.clone();
-        let looked_up = tokio::task::spawn_blocking(move || this.look_up(position, question)).await;
-        looked_up.unwrap_or_else(|_| frame(error_body("UNKNOWN_ERROR", None).as_bytes()))
+        let looked_up = async move {
+            let place = Arc::clone(&this.readers).acquire_owned().await.ok()?;
+            let look_up = move || {
+                let answer = this.look_up(position, question);
+                drop(place);
+                answer
+            };
+            spawn_blocking(look_up).await.ok()
+        };
+        let in_time = timeout(DEADLINE, looked_up).await.ok().flatten();
+        in_time.unwrap_or_else(|| frame(error_body("UNKNOWN_ERROR", Some(LATE)).as_bytes()))
     }
 
     fn look_up(&self, position: Position, question: Question) -> Vec<u8> {
