@@ -20,7 +20,7 @@ const UNFINISHED: [&str; 4] =
     [concat!("to", "do!("), concat!("unimplement", "ed!("), concat!("FIX", "ME"), concat!("#[ign", "ore")];
 
 /// Folders of a machine rather than of the project.
-const MACHINE_FOLDERS: [&str; 5] = ["/root/", "/work/", "/home/", "/Users/", "/tmp/"];
+const MACHINE_FOLDERS: [&str; 4] = ["/root/", "/home/", "/Users/", "/tmp/"];
 /// Those that a test may speak of: every reader knows them for examples.
 const EXAMPLE_FOLDERS: [&str; 2] = ["/home/", "/tmp/"];
 
