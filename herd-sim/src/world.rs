@@ -56,7 +56,12 @@ enum Phase {
     /// Waits for agreement, since this time.
     Settling(u64),
     /// Agrees, since this time.
-    Watched(u64),
+    Watched {
+        /// Since when they agree.
+        since: u64,
+        /// Since when the links are back.
+        settling_since: u64,
+    },
     Over,
 }
 
@@ -311,20 +316,30 @@ impl World {
             Phase::Settling(since) => match self.agreement() {
                 Ok(()) => {
                     self.fabric.report.agreed_after_ms = (now - since) / 1_000_000;
-                    self.phase = Phase::Watched(now);
+                    self.phase = Phase::Watched { since: now, settling_since: since };
                 }
                 Err(what) if now > since + millis(self.scenario.settle_ms) => self.fabric.accuse(|| what),
                 Err(_) => {}
             },
-            Phase::Watched(since) if now > since + WATCH_NS => {
-                if let Err(what) = self.agreement().and_then(|()| self.bounds()) {
-                    self.fabric.accuse(|| what);
+            Phase::Watched { since, settling_since } if now > since + WATCH_NS => {
+                match self.agreement().and_then(|()| self.bounds()) {
+                    // Servers sweep at their own times: while reports expire they agree, differ, and agree again.
+                    Err(_) if self.is_expiring(settling_since) => {
+                        self.phase = Phase::Settling(settling_since);
+                    }
+                    Err(what) => self.fabric.accuse(|| what),
+                    Ok(()) => self.phase = Phase::Over,
                 }
-                self.phase = Phase::Over;
             }
-            Phase::Troubled | Phase::Linking | Phase::Watched(_) | Phase::Over => {}
+            Phase::Troubled | Phase::Linking | Phase::Watched { .. } | Phase::Over => {}
         }
         self.fabric.queue.plan(now + PROBE_EVERY_NS, Event::Probe);
+    }
+
+    /// Whether reports may still be expiring, in a run that settles since then.
+    fn is_expiring(&self, settling_since: u64) -> bool {
+        self.scenario.limits.ttl_ms.is_some()
+            && self.fabric.now <= settling_since + millis(self.scenario.settle_ms)
     }
 
     /// Whether each edge is one connection that both ends use.

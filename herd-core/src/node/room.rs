@@ -74,12 +74,13 @@ impl Node {
         self.drop_before((expired, 0), start..start + SWEEP_SHARDS);
     }
 
-    /// Reports received before this have expired. The herd's time and our own clock must agree on that: no single clock
-    /// that is ahead makes reports expire.
+    /// Reports received before this have expired, in herd time; but a server that has only one neighbour, whose clock is
+    /// far ahead, lets every report live for half its time by its own clock.
     pub(super) fn expired(&self, clock: Timestamp) -> Timestamp {
-        let ttl = u64::try_from(self.settings.ttl.as_nanos()).unwrap_or(u64::MAX);
-        let earlier = clock.min(self.clocks.herd_time(clock));
-        Timestamp::from_nanos(earlier.as_nanos().saturating_sub(ttl))
+        let ttl = self.settings.ttl;
+        let time = self.clocks.herd_time(clock).min(clock.later(ttl / 2));
+        let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+        Timestamp::from_nanos(time.as_nanos().saturating_sub(nanos))
     }
 
     /// Drops the longest-silent clients if there are too many, and a few more than needed: the scan of the table is
