@@ -4,6 +4,7 @@
 //! Made for some thousand messages: a question looks at each. All of them are in memory.
 
 mod twitter_style;
+mod notes;
 pub(super) mod twitter;
 pub(super) mod x;
 
@@ -44,21 +45,42 @@ pub(crate) struct Message {
     pub(crate) lang: String,
     /// What it says.
     pub(crate) text: String,
+    #[serde(skip)]
+    origin: Origin,
+}
+
+/// Where a message comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Origin {
+    /// A file of ours.
+    #[default]
+    Herd,
+    /// OpenStreetMap's notes.
+    Note {
+        /// The writer's number there, 0 for nobody's.
+        user_id: u64,
+        /// Where it can be read.
+        url: String,
+    },
 }
 
 impl Message {
     fn tweet(&self) -> Tweet<'_> {
+        let (user_id, source) = match &self.origin {
+            // A number for a name: always the same one, 31 bits as they were then.
+            Origin::Herd => (xxh3_64(self.user.as_bytes()) >> 33, ["herd", "http://localhost/"]),
+            Origin::Note { user_id, url } => (*user_id, ["OpenStreetMap", url.as_str()]),
+        };
         Tweet {
             id: self.id,
             time: self.time,
             user: &self.user,
-            // A number for a name: always the same one, 31 bits as they were then.
-            user_id: xxh3_64(self.user.as_bytes()) >> 33,
+            user_id,
             image_url: format!("http://a1.twimg.com/profile_images/{}_normal.png", self.user).into(),
             lang: &self.lang,
             text: &self.text,
             geo: Some([self.lat, self.lon]),
-            source: ["herd", "http://localhost/"],
+            source,
         }
     }
 }
@@ -73,6 +95,16 @@ pub enum MessagesError {
         path: PathBuf,
         /// What the system said.
         error: io::Error,
+    },
+    /// It is XML, but not notes as OpenStreetMap gives them away.
+    #[error("no OpenStreetMap notes: {reason}, near byte {at}: {path:?}")]
+    Notes {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 0.
+        at: u64,
+        /// What is wrong there.
+        reason: String,
     },
     /// A line is no message.
     #[error(
@@ -93,10 +125,10 @@ pub enum MessagesError {
 pub struct Messages(Arc<[Message]>);
 
 impl Messages {
-    /// Reads a file with one message a line, or the built-in sample.
+    /// Reads a file with one message a line, or with OpenStreetMap notes, or the built-in sample.
     ///
     /// # Errors
-    /// The file cannot be read, or a line of it is no message.
+    /// The file cannot be read, or a line of it is no message, or it holds other XML.
     pub fn open(path: Option<&Path>) -> Result<Self, MessagesError> {
         let Some(path) = path else { return Self::parse(SAMPLE, Path::new("built-in")) };
         let text = std::fs::read_to_string(path)
@@ -105,6 +137,14 @@ impl Messages {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, MessagesError> {
+        if notes::is_xml(text) {
+            let wrong = |at, reason| MessagesError::Notes { path: path.into(), at, reason };
+            let messages = notes::parse(text).map_err(|mistake| wrong(mistake.at, mistake.reason))?;
+            if let Some(lost) = messages.iter().find(|m| Position::new(m.lat, m.lon).is_none()) {
+                return Err(wrong(0, format!("note {} lies off the globe", lost.id)));
+            }
+            return Ok(Self::newest_first(messages));
+        }
         let mut messages = Vec::new();
         for (line, content) in (1..).zip(text.lines()).filter(|(_, content)| !content.trim().is_empty()) {
             let wrong = |reason: String| MessagesError::Line { path: path.into(), line, reason };
@@ -114,8 +154,12 @@ impl Messages {
             }
             messages.push(message);
         }
+        Ok(Self::newest_first(messages))
+    }
+
+    fn newest_first(mut messages: Vec<Message>) -> Self {
         messages.sort_by_key(|message| std::cmp::Reverse((message.time, message.id)));
-        Ok(Self(messages.into()))
+        Self(messages.into())
     }
 
     /// The bytes that follow the AT line: one line of JSON and its newline.

@@ -159,8 +159,8 @@ impl Post {
     }
 }
 
-/// Seconds since 1970 of `2023-05-01T12:34:56.000Z`.
-fn seconds(text: &str) -> Option<u64> {
+/// Seconds since 1970 of `2023-05-01T12:34:56.000Z`, with or without a fraction.
+pub(super) fn seconds(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let time = time.split_once('.').map_or(time, |(whole, _)| whole);
     let [year, month, day] = numbers(date, '-')?;

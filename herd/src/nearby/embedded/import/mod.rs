@@ -5,7 +5,7 @@
 
 mod element;
 mod pbf;
-mod xml;
+pub(in crate::nearby) mod xml;
 mod geonames;
 mod shape;
 mod osm;

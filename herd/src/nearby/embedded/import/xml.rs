@@ -166,16 +166,19 @@ fn coordinates(tag: &BytesStart<'_>) -> Result<Coordinates, String> {
     Coordinates::from_degrees(lat, lon).ok_or_else(|| format!("no such place on the globe: {lat} {lon}"))
 }
 
-fn number<T: std::str::FromStr>(tag: &BytesStart<'_>, name: &str) -> Result<T, String> {
+/// The number in an attribute that must be there.
+pub(in crate::nearby) fn number<T: std::str::FromStr>(tag: &BytesStart<'_>, name: &str) -> Result<T, String> {
     let text = required(tag, name)?;
     text.parse().map_err(|_| format!("{name:?} should be a number: {text:?}"))
 }
 
-fn required(tag: &BytesStart<'_>, name: &str) -> Result<String, String> {
+/// An attribute that must be there.
+pub(in crate::nearby) fn required(tag: &BytesStart<'_>, name: &str) -> Result<String, String> {
     attribute(tag, name)?.ok_or_else(|| format!("<{}> lacks {name:?}", tag.name().as_ref()))
 }
 
-fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
+/// An attribute, unescaped.
+pub(in crate::nearby) fn attribute(tag: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
     for attribute in tag.attributes().with_checks(false) {
         let attribute = attribute.map_err(|error| error.to_string())?;
         if attribute.key.as_ref() == name {
