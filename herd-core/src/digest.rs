@@ -41,6 +41,9 @@ impl Digest {
 pub struct LeafSet([u64; LEAVES / 64]);
 
 impl LeafSet {
+    /// Every leaf.
+    pub const ALL: Self = Self([u64::MAX; LEAVES / 64]);
+
     /// The leaves in which two shards differ, given the hashes of both.
     #[must_use]
     pub fn differing(ours: &[u64], theirs: &[u64]) -> Self {
@@ -49,6 +52,12 @@ impl LeafSet {
             set.insert(leaf);
         }
         set
+    }
+
+    /// The leaves that hold something, given the hashes of all.
+    #[must_use]
+    pub fn occupied(hashes: &[u64]) -> Self {
+        Self::differing(hashes, &[0; LEAVES])
     }
 
     /// Adds a leaf.
@@ -75,6 +84,15 @@ impl LeafSet {
     pub fn union(mut self, other: Self) -> Self {
         for (word, more) in self.0.iter_mut().zip(other.0) {
             *word |= more;
+        }
+        self
+    }
+
+    /// The leaves of both that are in each.
+    #[must_use]
+    pub fn intersection(mut self, other: Self) -> Self {
+        for (word, other) in self.0.iter_mut().zip(other.0) {
+            *word &= other;
         }
         self
     }

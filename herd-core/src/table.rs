@@ -128,12 +128,12 @@ impl Table {
     }
 
     /// Puts in the first record of a client. A shard whose arena is full (4 GiB) takes no more.
-    pub(crate) fn insert(&mut self, hash: SlotHash, record: &[u8], rehash: impl Fn(&[u8]) -> SlotHash) {
+    pub(crate) fn insert(&mut self, hash: SlotHash, record: &[u8]) {
         if (self.clients + 1) * 4 > self.index.len() * 3 {
-            self.reindex((self.index.len() * 2).max(SLOTS_MIN), rehash);
+            self.grow();
         }
         let Some(offset) = self.append(record) else { return };
-        link(&mut self.index, hash, offset);
+        link(&mut self.index, join(hash, offset));
         self.clients += 1;
     }
 
@@ -153,16 +153,19 @@ impl Table {
         self.arena = arena;
         self.clients = clients;
         self.dead_bytes = 0;
-        self.reindex((clients * 2).next_power_of_two().max(SLOTS_MIN), rehash);
-    }
-
-    fn reindex(&mut self, slots: usize, rehash: impl Fn(&[u8]) -> SlotHash) {
-        let mut index = vec![0; slots];
+        let mut index = vec![0; (clients * 2).next_power_of_two().max(SLOTS_MIN)];
         for offset in self.offsets() {
             if let Some(record) = self.get(offset) {
-                link(&mut index, rehash(record.client()), offset);
+                link(&mut index, join(rehash(record.client()), offset));
             }
         }
+        self.index = index;
+    }
+
+    /// Doubles the index. An entry knows its home: no record is looked at, let alone hashed.
+    fn grow(&mut self) {
+        let mut index = vec![0; (self.index.len() * 2).max(SLOTS_MIN)];
+        self.index.iter().filter(|&&entry| entry != 0).for_each(|&entry| link(&mut index, entry));
         self.index = index;
     }
 
@@ -206,20 +209,21 @@ impl Table {
     }
 }
 
-fn link(index: &mut [u64], hash: SlotHash, offset: Offset) {
+fn link(index: &mut [u64], entry: u64) {
     let mask = index.len() - 1;
-    let mut slot = home(hash, mask);
+    let mut slot = home(entry, mask);
     while index.get(slot).is_some_and(|&entry| entry != 0) {
         slot = (slot + 1) & mask;
     }
-    if let Some(entry) = index.get_mut(slot) {
-        *entry = join(hash, offset);
+    if let Some(slot) = index.get_mut(slot) {
+        *slot = entry;
     }
 }
 
-/// The slot where the search for a hash begins: from its lower half, since entries keep the upper one.
+/// The slot where the search for a hash begins: from its upper half, which its entry keeps. A shard has far fewer than 2^32
+/// slots, so that what is left of that half still tells clients apart.
 fn home(hash: SlotHash, mask: usize) -> usize {
-    low(hash) as usize & mask
+    low(hash >> 32) as usize & mask
 }
 
 fn join(hash: SlotHash, offset: Offset) -> u64 {

@@ -47,6 +47,9 @@ pub(super) struct CatchUp {
     /// The peer has sent all that differs (dialler only).
     peer_copied: bool,
     wanted: BTreeMap<u8, LeafSet>,
+    /// The leaves that held something when their hashes were sent (dialler only): what is found in the others later
+    /// came from the peer, most likely, and is not to be sent back.
+    occupied: BTreeMap<u8, LeafSet>,
     copying: Option<Copying>,
 }
 
@@ -76,6 +79,7 @@ impl CatchUp {
             all_leaves: false,
             peer_copied: false,
             wanted: BTreeMap::new(),
+            occupied: BTreeMap::new(),
             copying: None,
         }
     }
@@ -121,14 +125,18 @@ impl CatchUp {
             Comparison::Same => self.same(now),
             Comparison::Shards(theirs) => self.compare_shards(node, theirs, now),
             Comparison::Leaves { shard, hashes } => {
-                let leaves = LeafSet::differing(&node.leaf_digests(*shard), hashes);
+                let ours = node.leaf_digests(*shard);
+                let leaves = LeafSet::differing(&ours, hashes);
                 if !leaves.is_empty() {
-                    self.want(*shard, leaves);
+                    self.want(*shard, leaves.intersection(LeafSet::occupied(&ours)));
                     say(out, Comparison::Differ { shard: *shard, leaves });
                 }
             }
             Comparison::LeavesEnd => self.all_leaves = true,
-            Comparison::Differ { shard, leaves } => self.want(*shard, *leaves),
+            Comparison::Differ { shard, leaves } => {
+                let occupied = self.occupied.get(shard).copied().unwrap_or_default();
+                self.want(*shard, leaves.intersection(occupied));
+            }
             Comparison::Copied if self.is_dialler => {
                 self.peer_copied = true;
                 self.conclude(now, out);
@@ -141,7 +149,9 @@ impl CatchUp {
     /// Appends one piece of what is to be sent, if anything is.
     pub(super) fn next_piece(&mut self, node: &Node, now: (Moment, Timestamp), out: &mut Vec<u8>) {
         if let Some(shard) = self.leaves_due.pop() {
-            say(out, Comparison::Leaves { shard, hashes: node.leaf_digests(shard) });
+            let hashes = node.leaf_digests(shard);
+            self.occupied.insert(shard, LeafSet::occupied(&hashes));
+            say(out, Comparison::Leaves { shard, hashes });
             if self.leaves_due.is_empty() {
                 self.all_leaves = true;
                 say(out, Comparison::LeavesEnd);
@@ -198,6 +208,9 @@ impl CatchUp {
     }
 
     fn want(&mut self, shard: u8, leaves: LeafSet) {
+        if leaves.is_empty() {
+            return;
+        }
         let wanted = self.wanted.entry(shard).or_default();
         *wanted = wanted.union(leaves);
     }
@@ -210,6 +223,7 @@ impl CatchUp {
     /// Ends a round; what was asked for since it began needs another.
     fn finish(&mut self, now: Moment, wait: Duration) {
         self.is_comparing = false;
+        self.occupied.clear();
         self.is_synced = !self.is_asked;
         self.schedule(now, if self.is_asked { Duration::ZERO } else { wait });
     }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::{
-    digest::{Digest, LeafSet},
+    digest::Digest,
     report::{fingerprint, precedence},
     server::KnownServers,
     table::Table,
@@ -46,7 +46,6 @@ impl Shard {
     /// Merges a report: says whether it won against the one that is held, if any, and so is held from here on.
     pub(super) fn offer(&mut self, place: Place, record: &Record<'_>, rules: &Rules<'_>) -> bool {
         let seed = rules.placement.fingerprint_seed();
-        let rehash = |client: &[u8]| rules.placement.of(client).slot;
         let held_at = self.table.find(place.slot, record.client());
         match held_at.and_then(|at| Some((at, self.table.get(at)?))) {
             Some((_, held))
@@ -57,9 +56,10 @@ impl Shard {
             }
             Some((at, held)) => {
                 self.digest.toggle(place.leaf, fingerprint(&held, &rules.servers, seed));
+                let rehash = |client: &[u8]| rules.placement.of(client).slot;
                 self.table.replace(at, record.bytes(), place.slot, rehash);
             }
-            None => self.table.insert(place.slot, record.bytes(), rehash),
+            None => self.table.insert(place.slot, record.bytes()),
         }
         self.digest.toggle(place.leaf, fingerprint(record, &rules.servers, seed));
         self.oldest = self.oldest.min(record.received_at());
@@ -85,15 +85,6 @@ impl Shard {
 
     pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
         self.table.records()
-    }
-
-    /// The records in `leaves`.
-    pub(super) fn records_in(
-        &self,
-        leaves: LeafSet,
-        placement: &Placement,
-    ) -> impl Iterator<Item = Record<'_>> {
-        self.records().filter(move |record| leaves.contains(placement.of(record.client()).leaf))
     }
 
     /// Drops every report that stands before `limit`.

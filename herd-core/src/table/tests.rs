@@ -70,7 +70,7 @@ proptest! {
                     let client = client.to_string().into_bytes();
                     match table.find(hash(&client), &client) {
                         Some(held) => table.replace(held, &record, hash(&client), hash),
-                        None => table.insert(hash(&client), &record, hash),
+                        None => table.insert(hash(&client), &record),
                     }
                     model.insert(client, record);
                 }
