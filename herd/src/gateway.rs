@@ -2,7 +2,7 @@
 //!
 //! A front-end knows nothing behind this: no links, no storage, no other front-end.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use herd_core::{
     command::{Command, Question, QuestionLimits},
@@ -88,18 +88,63 @@ impl fmt::Debug for Provider {
     }
 }
 
+/// How an operator watches the links of a server.
+pub trait Surroundings: fmt::Debug + Send + Sync {
+    /// How things stand with each neighbour, in the order of their names.
+    fn links(&self) -> Vec<LinkState>;
+}
+
+/// How things stand with one neighbour. Everything is counted since the server started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// Its name.
+    pub neighbour: Name,
+    /// The link, while it is up.
+    pub up: Option<LinkUp>,
+    /// Bytes sent over all links with it.
+    pub sent_bytes: u64,
+    /// Bytes received over them.
+    pub received_bytes: u64,
+    /// Links that came up.
+    pub links: u64,
+    /// Times that it was dialled.
+    pub redials: u64,
+    /// Reports that came by comparing tables.
+    pub copied: u64,
+    /// Those of them that should have come as they happened: divergences healed.
+    pub healed: u64,
+    /// Why the last connection with it ended.
+    pub ended: Option<String>,
+}
+
+/// A link that is up. Its lag is as of the neighbour's last heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkUp {
+    /// The other end of the connection.
+    pub address: Option<SocketAddr>,
+    /// Whether this server dialled.
+    pub is_dialled: bool,
+    /// Whether each side holds what the other held when the link came up.
+    pub is_synced: bool,
+    /// About how many of our reports the neighbour had not merged.
+    pub lag_reports: u64,
+    /// How long the oldest of them had waited.
+    pub lag: Duration,
+}
+
 /// One server, as its front-ends see it.
 #[derive(Clone, Debug)]
 pub struct Gateway {
     engine: Arc<Engine>,
     provider: Provider,
+    surroundings: Arc<dyn Surroundings>,
 }
 
 impl Gateway {
     /// The front of a server.
     #[must_use]
-    pub const fn new(engine: Arc<Engine>, provider: Provider) -> Self {
-        Self { engine, provider }
+    pub fn new(engine: Arc<Engine>, provider: Provider, surroundings: Arc<dyn Surroundings>) -> Self {
+        Self { engine, provider, surroundings }
     }
 
     /// The name that AT lines show.
@@ -123,6 +168,18 @@ impl Gateway {
     #[must_use]
     pub const fn provider(&self) -> &Provider {
         &self.provider
+    }
+
+    /// The links with other servers.
+    #[must_use]
+    pub fn surroundings(&self) -> &dyn Surroundings {
+        &*self.surroundings
+    }
+
+    /// Clients in the table.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.engine.node().clients()
     }
 
     /// The traffic log.

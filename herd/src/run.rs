@@ -85,16 +85,16 @@ pub async fn run(
     let stop = CancellationToken::new();
 
     tasks.spawn(sweep(Arc::clone(&engine), stop.clone()));
+    let log = Party { channel: Channel::Log, peer: None };
+    traffic.pen().came(log, engine.clock(), concat!("server starts, herd ", env!("CARGO_PKG_VERSION")));
+    let links = Links::start(Arc::clone(&engine), identity, &settings.roster, listeners.peer.take());
     let service = Service {
-        gateway: Gateway::new(Arc::clone(&engine), settings.provider),
+        gateway: Gateway::new(Arc::clone(&engine), settings.provider, Arc::clone(&links) as _),
         admission: Arc::new(Admission::new(&settings.limits)),
         limits: settings.limits,
         tasks: tasks.clone(),
         stop: stop.clone(),
     };
-    let log = Party { channel: Channel::Log, peer: None };
-    traffic.pen().came(log, engine.clock(), concat!("server starts, herd ", env!("CARGO_PKG_VERSION")));
-    let links = Links::start(Arc::clone(&engine), identity, &settings.roster, listeners.peer.take());
     for start in frontends::ALL {
         start(&mut listeners, &service);
     }

@@ -7,6 +7,7 @@
 mod handshake;
 mod open;
 mod catch_up;
+mod standing;
 
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use handshake::Handshake;
 use open::{Open, Voice};
 
 pub use handshake::{Identity, Peer, Side, supersedes};
+pub use standing::Standing;
 
 /// Why a link ends. Nothing that was merged is undone; the driver closes the connection, and the dialler dials again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -276,11 +278,11 @@ impl Link {
         }
     }
 
-    /// Bytes of our log that the peer has not said to have merged, by its last heartbeat.
+    /// How the link stands, once it is open.
     #[must_use]
-    pub fn lag_bytes(&self, node: &Node) -> Option<u64> {
+    pub fn standing(&self) -> Option<Standing> {
         match &self.state {
-            State::Open(open) => Some(open.lag(node)),
+            State::Open(open) => Some(open.standing()),
             State::Greeting(_) | State::Proved(_) => None,
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-use super::{LinkError, LinkEvent, Peer, Progress, Side, catch_up::CatchUp};
+use super::{LinkError, LinkEvent, Peer, Progress, Side, Standing, catch_up::CatchUp, standing::Gauge};
 
 /// Most names in one frame: 1,024 of the longest are 65 KiB, a quarter of what a frame may have.
 const NAMES_PER_FRAME: usize = 1024;
@@ -33,13 +33,12 @@ pub(super) struct Open {
     servers: Vec<ServerIndex>,
     /// Up to where we have merged the peer's log.
     merged: LogPosition,
-    /// Up to where the peer has merged ours.
-    peer_merged: LogPosition,
     catch_up: CatchUp,
     was_synced: bool,
     heartbeat_due: Moment,
     /// The clock in the peer's last heartbeat, and ours when it came.
     peer_clock: Option<(Timestamp, Timestamp)>,
+    gauge: Gauge,
 }
 
 /// Where an open link leaves what is to be sent and said.
@@ -57,11 +56,11 @@ impl Open {
             announced: 0,
             servers: Vec::new(),
             merged,
-            peer_merged: LogPosition::default(),
             catch_up: CatchUp::new(side == Side::Dialler),
             was_synced: false,
             heartbeat_due: now,
             peer_clock: None,
+            gauge: Gauge::default(),
         }
     }
 
@@ -81,9 +80,9 @@ impl Open {
         self.catch_up.is_synced().then_some(progress)
     }
 
-    /// Bytes of our log that the peer has not merged.
-    pub(super) fn lag(&self, node: &Node) -> u64 {
-        node.log_end().as_bytes().saturating_sub(self.peer_merged.as_bytes())
+    /// See [`super::Link::standing`].
+    pub(super) const fn standing(&self) -> Standing {
+        self.gauge.standing(self.catch_up.is_synced())
     }
 
     /// When [`Open::handle_time`] has something to do.
@@ -124,7 +123,7 @@ impl Open {
                 self.merged = next;
             }
             Frame::Copy(records) => self.merge(node, records, now, true, voice)?,
-            Frame::Heartbeat(heartbeat) => self.observe(node, heartbeat, now.clock),
+            Frame::Heartbeat(heartbeat) => self.observe(node, heartbeat, now),
             Frame::Compare(step) => self.catch_up.handle(node, &step, now.moment, voice.out),
         }
         Ok(())
@@ -159,7 +158,7 @@ impl Open {
     }
 
     fn merge(
-        &self,
+        &mut self,
         node: &Node,
         records: &[u8],
         now: Now,
@@ -170,6 +169,9 @@ impl Open {
         let effects = node.merge(self.source, &translated, now.clock)?;
         if !effects.fresh.is_empty() {
             let (records, evicted) = (effects.fresh, effects.evicted);
+            if by_copy {
+                self.gauge.copied(&records, self.catch_up.is_synced(), now.clock);
+            }
             voice.events.push(LinkEvent::Fresh { records, evicted, by_copy });
         }
         Ok(())
@@ -191,13 +193,13 @@ impl Open {
     }
 
     /// The peer's clock against ours: its time in the middle between our sending and our hearing of it.
-    fn observe(&mut self, node: &Node, heartbeat: Heartbeat, clock: Timestamp) {
+    fn observe(&mut self, node: &Node, heartbeat: Heartbeat, Now { moment, clock }: Now) {
         let away = clock.nanos_since(heartbeat.echo).saturating_sub_unsigned(heartbeat.held_nanos);
         let is_answer = heartbeat.echo != Timestamp::default() && away >= 0;
         let one_way = if is_answer { away.min(nanos(NEIGHBOUR_SILENCE_MAX)) / 2 } else { 0 };
         node.observe_clock(&self.peer.server, heartbeat.clock.nanos_since(clock) + one_way);
         self.peer_clock = Some((heartbeat.clock, clock));
-        self.peer_merged = heartbeat.merged;
+        self.gauge.merged(heartbeat.merged, node.log_end(), moment);
     }
 
     pub(super) fn handle_time(&mut self, node: &Node, now: Now, out: &mut Vec<u8>) {
@@ -218,6 +220,9 @@ impl Open {
         match node.read_log(cursor, self.source, LINK_PIECE_BYTES, &mut records) {
             Ok(next) => {
                 self.cursor = Some(next);
+                if next != cursor {
+                    self.gauge.mark(next, now.moment);
+                }
                 if !records.is_empty() {
                     self.announce(node, out);
                     peer::encode(out, &Frame::Reports { next, records: &records });

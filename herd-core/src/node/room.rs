@@ -67,6 +67,12 @@ impl Node {
         self.room.clients.load(Ordering::Relaxed)
     }
 
+    /// Mean size of a report in the table in bytes, 0 if there is none.
+    #[must_use]
+    pub fn record_bytes_mean(&self) -> u64 {
+        self.room.bytes.load(Ordering::Relaxed).checked_div(self.clients()).unwrap_or(0) as u64
+    }
+
     /// Drops expired reports in a sixteenth of the shards; to be called about once a second.
     pub fn sweep(&self, clock: Timestamp) {
         let expired = self.expired(clock);

@@ -21,6 +21,8 @@ mod client;
 mod check;
 mod drawing;
 mod places;
+mod order;
+mod status;
 
 /// The end of `herd --help`.
 const GOOD_TO_KNOW: &str = "\
@@ -52,6 +54,8 @@ enum Command {
     Check(check::Args),
     /// Makes place indexes; stops and resumes the provider of a running server
     Places(places::PlacesArgs),
+    /// Shows how a running server stands with its neighbours
+    Status(status::Args),
     /// Prints the effective configuration, without secrets
     Config(HerdArgs),
 }
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Send(args) => client::send(&args),
         Command::Check(args) => check::run(&args),
         Command::Places(args) => places::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Config(args) => print_config(&args),
     };
     let (code, error) = match done {

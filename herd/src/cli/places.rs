@@ -1,18 +1,13 @@
 //! `herd places`: making place indexes, and an operator's orders about the provider of a running server.
 
-use std::{
-    io::{IsTerminal, Read, Write},
-    net::Shutdown,
-    path::PathBuf,
-    time::Instant,
-};
+use std::{io::IsTerminal, path::PathBuf, time::Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     Failure,
-    client::{REPLY_MAX, connect},
+    order::{OrderArgs, order},
 };
 use crate::nearby::embedded::import::{self, ImportSummary, Progress};
 
@@ -35,13 +30,6 @@ enum PlacesCommand {
     Status(OrderArgs),
 }
 
-/// Which server is meant.
-#[derive(Debug, clap::Args)]
-struct OrderArgs {
-    /// The server's administrative address, for example 127.0.0.1:12200
-    addr: String,
-}
-
 /// Arguments of `herd places import`.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImportArgs {
@@ -60,28 +48,16 @@ pub(super) struct ImportArgs {
 pub(super) fn run(args: &PlacesArgs) -> Result<(), Failure> {
     match &args.command {
         PlacesCommand::Import(args) => report(args).map_err(Failure::AtWork),
-        PlacesCommand::Pause(args) => order(args, "places pause\n"),
-        PlacesCommand::Resume(args) => order(args, "places resume\n"),
-        PlacesCommand::Status(args) => order(args, "places status\n"),
+        PlacesCommand::Pause(args) => say(args, "places pause"),
+        PlacesCommand::Resume(args) => say(args, "places resume"),
+        PlacesCommand::Status(args) => say(args, "places status"),
     }
 }
 
 /// Gives an order and prints the reply.
 #[expect(clippy::print_stdout, reason = "the command's result")]
-fn order(OrderArgs { addr }: &OrderArgs, order: &str) -> Result<(), Failure> {
-    let mut stream = connect(addr)?;
-    stream.set_read_timeout(Some(REPLY_MAX))?;
-    stream
-        .write_all(order.as_bytes())
-        .and_then(|()| stream.shutdown(Shutdown::Write))
-        .context("cannot send")?;
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).with_context(|| format!("no complete reply from {addr}"))?;
-    match reply.split_once(' ') {
-        Some(("ok", said)) => print!("{said}"),
-        Some(("error", said)) => return Err(anyhow!("{addr} refused: {}", said.trim_end()).into()),
-        _ => return Err(anyhow!("{addr} is not the administrative address of a server").into()),
-    }
+fn say(args: &OrderArgs, words: &str) -> Result<(), Failure> {
+    println!("{}", order(args, words)?);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use herd_core::{
     time::Now,
     wire::peer::{NONCE_BYTES, Refusal},
 };
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -17,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Links, strangers::Place};
+use super::{Links, registry::Figures, strangers::Place};
 use crate::traffic::{Channel, Party};
 
 /// Bytes of one read.
@@ -96,6 +97,9 @@ pub(super) struct Connection {
     /// The neighbour, once the connection is its link.
     neighbour: Option<Name>,
     replaced: CancellationToken,
+    received: u64,
+    /// Where the registry looks how it goes.
+    figures: Arc<Mutex<Figures>>,
 }
 
 impl Connection {
@@ -124,7 +128,19 @@ impl Connection {
     ) -> Self {
         let party = Party { channel: Channel::Link(number), peer: Some(address) };
         let replaced = CancellationToken::new();
-        Self { links, stream, party, number, side, expected, place: None, neighbour: None, replaced }
+        Self {
+            links,
+            stream,
+            party,
+            number,
+            side,
+            expected,
+            place: None,
+            neighbour: None,
+            replaced,
+            received: 0,
+            figures: Arc::default(),
+        }
     }
 
     /// Serves the connection to its end.
@@ -140,6 +156,7 @@ impl Connection {
         drop(self.attend(&mut link));
         if let Some(neighbour) = &self.neighbour {
             links.registry.leave(self.number, neighbour, link.progress());
+            links.registry.ended(neighbour, why.to_string());
             let at = links.engine.clock();
             links.engine.traffic().pen().went(self.party, at, &format!("{neighbour} {why}"));
             tracing::info!(%neighbour, %why, "link down");
@@ -176,6 +193,7 @@ impl Connection {
             self.attend(link)?;
             output.refill(link, node, engine.now());
             output.write_to(&self.stream)?;
+            self.note(link, output.sent_total);
             let has_next = output.is_empty() && link.has_bytes(node);
             let wait = link.next_time().since(engine.now().moment);
             timer.as_mut().reset(time::Instant::now() + wait);
@@ -199,10 +217,18 @@ impl Connection {
         }
     }
 
-    fn read(&self, link: &mut Link, input: &mut [u8]) -> Result<(), ConnectionError> {
+    /// Writes down how the link goes, once it is one.
+    fn note(&self, link: &Link, sent: u64) {
+        if let Some(standing) = link.standing() {
+            *self.figures.lock() = Figures { standing, sent, received: self.received };
+        }
+    }
+
+    fn read(&mut self, link: &mut Link, input: &mut [u8]) -> Result<(), ConnectionError> {
         match self.stream.try_read(input) {
             Ok(0) => Err(ConnectionError::Closed),
             Ok(bytes) => {
+                self.received += bytes as u64;
                 let engine = &self.links.engine;
                 Ok(link.handle(engine.node(), input.get(..bytes).unwrap_or_default(), engine.now())?)
             }
@@ -245,11 +271,12 @@ impl Connection {
     fn open(&mut self, link: &mut Link, peer: &Peer) -> Result<(), ConnectionError> {
         self.place = None;
         let engine = &self.links.engine;
-        let Some(admission) = self.links.registry.admit(self.number, peer, self.side) else {
+        let Some(admission) = self.links.registry.admit(self.number, peer, (self.side, self.party.peer))
+        else {
             link.refuse(Refusal::Duplicate);
             return Err(ConnectionError::Duplicate);
         };
-        self.replaced = admission.replaced;
+        (self.replaced, self.figures) = (admission.replaced, admission.figures);
         self.neighbour = Some(peer.server.clone());
         engine.traffic().pen().came(self.party, engine.clock(), peer.server.as_str());
         tracing::info!(neighbour = %peer.server, "link up");
@@ -282,6 +309,8 @@ impl Connection {
 struct Output {
     bytes: Vec<u8>,
     sent: usize,
+    /// Bytes sent since the connection began.
+    sent_total: u64,
 }
 
 impl Output {
@@ -306,7 +335,10 @@ impl Output {
     fn write_to(&mut self, stream: &TcpStream) -> io::Result<()> {
         while !self.is_empty() {
             match stream.try_write(self.unsent()) {
-                Ok(bytes) => self.sent += bytes,
+                Ok(bytes) => {
+                    self.sent += bytes;
+                    self.sent_total += bytes as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }

@@ -29,7 +29,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{engine::Engine, muffler::Muffler, roster::Roster};
+use crate::{
+    engine::Engine,
+    gateway::{LinkState, Surroundings},
+    muffler::Muffler,
+    roster::Roster,
+};
 
 use connection::{Connection, Ended};
 use registry::Registry;
@@ -64,7 +69,7 @@ impl Links {
     ) -> Arc<Self> {
         let links = Arc::new(Self {
             engine,
-            registry: Registry::new(identity.server.clone()),
+            registry: Registry::new(identity.server.clone(), &identity.neighbours),
             connections: AtomicU64::new(0),
             strangers: Arc::default(),
             refusals: Muffler::default(),
@@ -120,8 +125,10 @@ impl Links {
         loop {
             let address = self.draining.run_until_cancelled(self.dialable(&neighbour, &mut roster)).await;
             let Some(Some(address)) = address else { return };
+            self.registry.dialled(&neighbour);
             let ended = self.dial(&neighbour, address).await;
             let why = ended.why.to_string();
+            self.registry.ended(&neighbour, why.clone());
             if ended.why.is_refusal() && told.as_ref() != Some(&why) {
                 // Said once: it is dialled again every few seconds until somebody mends it.
                 tracing::warn!(%neighbour, %address, why, "no link");
@@ -165,6 +172,12 @@ impl Links {
     /// The number of a new connection.
     fn next_number(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Surroundings for Links {
+    fn links(&self) -> Vec<LinkState> {
+        self.registry.states(self.engine.node().record_bytes_mean())
     }
 }
 

@@ -1,14 +1,16 @@
-//! Who is linked, by which connection, and how far each neighbour's log was merged before.
+//! Who is linked, by which connection, how far each neighbour's log was merged before, and how it all went.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use herd_core::{
-    link::{Peer, Progress, Side, supersedes},
+    link::{Peer, Progress, Side, Standing, supersedes},
     server::Name,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use crate::gateway::{LinkState, LinkUp};
 
 /// The links of one server by neighbour.
 #[derive(Debug)]
@@ -22,6 +24,11 @@ pub(super) struct Registry {
 struct Edge {
     current: Option<Current>,
     progress: Option<Progress>,
+    /// What all links before the current one came to.
+    past: Figures,
+    links: u64,
+    redials: u64,
+    ended: Option<String>,
 }
 
 #[derive(Debug)]
@@ -29,7 +36,20 @@ struct Current {
     number: u64,
     peer: Peer,
     side: Side,
+    address: Option<SocketAddr>,
     replaced: CancellationToken,
+    figures: Arc<Mutex<Figures>>,
+}
+
+/// What a link has come to, kept up by its connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Figures {
+    /// What its state machine says.
+    pub(super) standing: Standing,
+    /// Bytes sent.
+    pub(super) sent: u64,
+    /// Bytes received.
+    pub(super) received: u64,
 }
 
 /// Leave to open a link.
@@ -39,15 +59,24 @@ pub(super) struct Admission {
     pub(super) progress: Option<Progress>,
     /// Another connection has taken this one's place.
     pub(super) replaced: CancellationToken,
+    /// Where the connection writes down how it goes.
+    pub(super) figures: Arc<Mutex<Figures>>,
 }
 
 impl Registry {
-    pub(super) fn new(own: Name) -> Self {
-        Self { own, edges: Mutex::default(), changed: Notify::new() }
+    /// Nobody of the neighbours is linked yet.
+    pub(super) fn new(own: Name, neighbours: &[Name]) -> Self {
+        let edges = neighbours.iter().map(|name| (name.clone(), Edge::default())).collect();
+        Self { own, edges: Mutex::new(edges), changed: Notify::new() }
     }
 
-    /// Makes connection `number` the link with `peer`, unless there is one that is to stay.
-    pub(super) fn admit(&self, number: u64, peer: &Peer, side: Side) -> Option<Admission> {
+    /// Makes connection `number` from or to `address` the link with `peer`, unless there is one that is to stay.
+    pub(super) fn admit(
+        &self,
+        number: u64,
+        peer: &Peer,
+        (side, address): (Side, Option<SocketAddr>),
+    ) -> Option<Admission> {
         let mut edges = self.edges.lock();
         let edge = edges.entry(peer.server.clone()).or_default();
         if let Some(current) = &edge.current {
@@ -56,9 +85,34 @@ impl Registry {
             }
             current.replaced.cancel();
         }
-        let replaced = CancellationToken::new();
-        edge.current = Some(Current { number, peer: peer.clone(), side, replaced: replaced.clone() });
-        Some(Admission { progress: edge.progress, replaced })
+        let (replaced, figures) = (CancellationToken::new(), Arc::default());
+        edge.links += 1;
+        edge.past = edge.figures();
+        edge.current = Some(Current {
+            number,
+            peer: peer.clone(),
+            side,
+            address,
+            replaced: replaced.clone(),
+            figures: Arc::clone(&figures),
+        });
+        Some(Admission { progress: edge.progress, replaced, figures })
+    }
+
+    /// Takes note that `neighbour` is dialled once more.
+    pub(super) fn dialled(&self, neighbour: &Name) {
+        self.edges.lock().entry(neighbour.clone()).or_default().redials += 1;
+    }
+
+    /// Takes note of why a connection that was to be a link, or was one, ended.
+    pub(super) fn ended(&self, neighbour: &Name, why: String) {
+        self.edges.lock().entry(neighbour.clone()).or_default().ended = Some(why);
+    }
+
+    /// How things stand with the neighbours; a report takes `record_bytes` on the way.
+    pub(super) fn states(&self, record_bytes: u64) -> Vec<LinkState> {
+        let edges = self.edges.lock();
+        edges.iter().map(|(neighbour, edge)| edge.state(neighbour, record_bytes)).collect()
     }
 
     /// Takes note that connection `number` with `neighbour` is gone, and of how far it had come.
@@ -69,6 +123,7 @@ impl Registry {
         // moved on, and says so.
         edge.progress = progress.or(edge.progress);
         if edge.current.as_ref().is_some_and(|current| current.number == number) {
+            edge.past = edge.figures();
             edge.current = None;
             drop(edges);
             self.changed.notify_waiters();
@@ -83,6 +138,39 @@ impl Registry {
                 return;
             }
             changed.await;
+        }
+    }
+}
+
+impl Edge {
+    /// What all its links together came to.
+    fn figures(&self) -> Figures {
+        let Some(current) = &self.current else { return self.past };
+        let Figures { mut standing, sent, received } = *current.figures.lock();
+        standing.copied += self.past.standing.copied;
+        standing.healed += self.past.standing.healed;
+        Figures { standing, sent: sent + self.past.sent, received: received + self.past.received }
+    }
+
+    fn state(&self, neighbour: &Name, record_bytes: u64) -> LinkState {
+        let Figures { standing, sent, received } = self.figures();
+        let up = self.current.as_ref().map(|current| LinkUp {
+            address: current.address,
+            is_dialled: current.side == Side::Dialler,
+            is_synced: standing.is_synced,
+            lag_reports: standing.lag_bytes.div_ceil(record_bytes.max(1)),
+            lag: standing.lag,
+        });
+        LinkState {
+            neighbour: neighbour.clone(),
+            up,
+            sent_bytes: sent,
+            received_bytes: received,
+            links: self.links,
+            redials: self.redials,
+            copied: standing.copied,
+            healed: standing.healed,
+            ended: self.ended.clone(),
         }
     }
 }

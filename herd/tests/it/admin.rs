@@ -77,7 +77,7 @@ fn orders_are_obeyed_and_answered_with_one_line_each() {
 #[test]
 fn what_is_no_order_ends_the_connection_and_changes_nothing() {
     let (server, lever) = server();
-    let error = "error expected places pause, places resume or places status\n";
+    let error = "error expected status, places pause, places resume or places status\n";
     let long = format!("places pause{}\n", " ".repeat(1 << 20));
     for sent in [
         "POST / HTTP/1.1\r\nContent-Length: 13\r\n\r\nplaces pause\n",
@@ -142,6 +142,8 @@ fn an_address_that_takes_no_orders_is_named() {
     let (server, _) = server();
     let line = server.address.to_string();
     let run = finish(&["places", "pause", &line]);
-    let expected = format!("herd: {line} is not the administrative address of a server\n");
+    let expected = format!(
+        "herd: {line} is not the administrative address of a server (for a preset: its line port plus 200)\n"
+    );
     assert_eq!((run.code, run.stdout.as_str(), run.stderr), (Some(1), "", expected));
 }

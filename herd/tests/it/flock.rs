@@ -33,6 +33,7 @@ struct Server {
     instructions: ChildStdin,
     line: SocketAddr,
     peer: SocketAddr,
+    admin: SocketAddr,
 }
 
 impl Flock {
@@ -56,8 +57,8 @@ impl Flock {
             let line = line_with(&running.stdout, |_| true);
             line.strip_prefix(&format!("listening {what} ")).unwrap().parse().unwrap()
         };
-        let (line, peer) = (address("line"), address("peer"));
-        self.servers.insert(name, Server { running, instructions, line, peer });
+        let (line, peer, admin) = (address("line"), address("peer"), address("admin"));
+        self.servers.insert(name, Server { running, instructions, line, peer, admin });
         self.tell_roster();
     }
 
@@ -81,6 +82,10 @@ impl Flock {
 
     pub(crate) fn peer(&self, name: &str) -> SocketAddr {
         self.servers[name].peer
+    }
+
+    pub(crate) fn admin(&self, name: &str) -> SocketAddr {
+        self.servers[name].admin
     }
 
     /// The next line of a server's diagnostics that holds `text`.

@@ -21,4 +21,5 @@ mod google;
 mod tweets;
 mod secrecy;
 mod admin;
+mod status;
 mod spending;

@@ -3,6 +3,8 @@
 //! Not for clients, and nobody is asked who they are: the configuration keeps it on loopback. The one thing to know:
 //! whatever is not an order ends the connection, so that a browser that was sent here by a page gets to say nothing else.
 
+pub mod status;
+
 use std::{fmt::Write, io, net::SocketAddr, time::Duration};
 
 use herd_core::wire::lines::{Line, LineSplitter};
@@ -19,11 +21,13 @@ use crate::{
     traffic::{Channel, Party},
 };
 
+use status::Status;
+
 /// Longest order in bytes: three words.
 const ORDER_BYTES_MAX: usize = 64;
 
 /// The reply to what is no order.
-const NO_ORDER: &str = "error expected places pause, places resume or places status";
+const NO_ORDER: &str = "error expected status, places pause, places resume or places status";
 
 /// Time for an operator to take the reply to an order.
 const REPLY_MAX: Duration = Duration::from_secs(5);
@@ -117,6 +121,10 @@ fn obey(gateway: &Gateway, order: &[u8]) -> Result<String, String> {
     let control = &gateway.provider().control;
     let words: Vec<&[u8]> = order.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
     match words.as_slice() {
+        [b"status"] => {
+            let status = serde_json::to_string(&Status::of(gateway));
+            return status.map(|json| format!("ok {json}")).map_err(|error| format!("error {error}"));
+        }
         [b"places", b"pause"] => control.pause(true),
         [b"places", b"resume"] => control.pause(false),
         [b"places", b"status"] => {}

@@ -1,0 +1,40 @@
+//! Orders to a running server, over its administrative address: what the commands for operators share.
+
+use std::{
+    io::{Read, Write},
+    net::Shutdown,
+};
+
+use anyhow::{Context, anyhow};
+
+use super::{
+    Failure,
+    client::{REPLY_MAX, connect},
+};
+
+/// Which server is meant.
+#[derive(Debug, clap::Args)]
+pub(super) struct OrderArgs {
+    /// Where the server takes orders, for example 127.0.0.1:12200
+    pub(super) addr: String,
+}
+
+/// Gives an order; what the server said to it, without the `ok`.
+pub(super) fn order(OrderArgs { addr }: &OrderArgs, order: &str) -> Result<String, Failure> {
+    let mut stream = connect(addr)?;
+    stream.set_read_timeout(Some(REPLY_MAX))?;
+    stream
+        .write_all(format!("{order}\n").as_bytes())
+        .and_then(|()| stream.shutdown(Shutdown::Write))
+        .context("cannot send")?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).with_context(|| format!("no complete reply from {addr}"))?;
+    match reply.split_once(' ') {
+        Some(("ok", said)) => Ok(said.trim_end().to_owned()),
+        Some(("error", said)) => Err(anyhow!("{addr} refused: {}", said.trim_end()).into()),
+        _ => Err(anyhow!(
+            "{addr} is not the administrative address of a server (for a preset: its line port plus 200)"
+        )
+        .into()),
+    }
+}

@@ -1,0 +1,84 @@
+//! How a server stands, as one line of JSON: what `status` answers and `herd status` reads.
+//!
+//! The shape is this front-end's own; what it tells is the gateway's. Keys are only ever added.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::{Gateway, LinkState, LinkUp};
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its name.
+    pub server: String,
+    /// Clients in its table.
+    pub clients: usize,
+    /// Its links, by neighbour.
+    pub links: Vec<LinkStatus>,
+}
+
+/// How it stands with one neighbour. Everything is counted since the server started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// The neighbour's name.
+    pub neighbour: String,
+    /// `down`, `dialled` (by this server) or `accepted`.
+    pub state: String,
+    /// The other end of the connection.
+    pub address: Option<String>,
+    /// Whether each side holds what the other held when the link came up.
+    pub is_synced: bool,
+    /// About how many reports the neighbour had not merged at its last heartbeat; none while the link is down.
+    pub lag_reports: Option<u64>,
+    /// Milliseconds that the oldest of them had waited.
+    pub lag_ms: Option<u64>,
+    /// Bytes sent over all links with it.
+    pub sent_bytes: u64,
+    /// Bytes received over them.
+    pub received_bytes: u64,
+    /// Links that came up.
+    pub links: u64,
+    /// Times that it was dialled.
+    pub redials: u64,
+    /// Reports that came by comparing tables.
+    pub copied: u64,
+    /// Those of them that should have come as they happened: divergences healed.
+    pub healed: u64,
+    /// Why the last connection with it ended.
+    pub ended: Option<String>,
+}
+
+impl Status {
+    /// How the server behind a gateway stands.
+    #[must_use]
+    pub fn of(gateway: &Gateway) -> Self {
+        Self {
+            server: gateway.server().to_string(),
+            clients: gateway.clients(),
+            links: gateway.surroundings().links().into_iter().map(LinkStatus::from).collect(),
+        }
+    }
+}
+
+impl From<LinkState> for LinkStatus {
+    fn from(link: LinkState) -> Self {
+        let up = link.up.as_ref();
+        let state = up.map_or("down", |up| if up.is_dialled { "dialled" } else { "accepted" });
+        let millis = |up: &LinkUp| u64::try_from(up.lag.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            neighbour: link.neighbour.to_string(),
+            state: state.to_owned(),
+            address: up.and_then(|up| up.address).map(|address| address.to_string()),
+            is_synced: up.is_some_and(|up| up.is_synced),
+            lag_reports: up.map(|up| up.lag_reports),
+            lag_ms: up.map(millis),
+            sent_bytes: link.sent_bytes,
+            received_bytes: link.received_bytes,
+            links: link.links,
+            redials: link.redials,
+            copied: link.copied,
+            healed: link.healed,
+            ended: link.ended,
+        }
+    }
+}
