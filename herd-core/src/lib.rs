@@ -18,4 +18,5 @@ pub mod digest;
 mod table;
 pub mod log;
 pub mod node;
+pub mod write_behind;
 pub mod link;

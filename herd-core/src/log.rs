@@ -18,6 +18,9 @@ pub struct Source(pub(crate) u32);
 impl Source {
     /// Our own clients.
     pub const CLIENTS: Self = Self(0);
+
+    /// Where nothing comes from: a reader that leaves this out gets everything.
+    pub const NOBODY: Self = Self(u32::MAX);
 }
 
 /// A place in the log: bytes of records appended before it since the node started.

@@ -6,12 +6,13 @@
 mod catch_up;
 mod clocks;
 mod placement;
+mod recovery;
 mod room;
 mod shard;
 
 use std::{collections::HashMap, hash::BuildHasherDefault, time::Duration};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use siphasher::sip::SipHasher13;
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
 pub(crate) use catch_up::digest_of;
 use clocks::Clocks;
 use placement::{Place, Placement};
+pub use recovery::RestoreError;
 use room::Room;
 use shard::{Rules, Shard};
 
@@ -107,6 +109,8 @@ pub struct Node {
     placement: Placement,
     shards: Box<[Mutex<Shard>]>,
     log: Mutex<Log>,
+    /// Held, shared, by each batch from its first look at the table until what it brought is in the log.
+    step: RwLock<()>,
     clocks: Clocks,
     sources: Mutex<Sources>,
     room: Room,
@@ -132,6 +136,7 @@ impl Node {
             placement: Placement::new(settings.herd_key.placement(), settings.private_seed),
             shards: (0..limits::SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
             log: Mutex::new(Log::new(settings.log_bytes_max)),
+            step: RwLock::default(),
             clocks: Clocks::default(),
             sources: Mutex::default(),
             room: Room::default(),
@@ -164,6 +169,7 @@ impl Node {
             Some((self.placement.of(client.as_bytes()), i))
         }));
         self.expect(&order);
+        let step = self.step.read();
         let herd_time = self.clocks.herd_time(clock);
         let expired = self.expired(clock);
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
@@ -186,7 +192,7 @@ impl Node {
             }
         });
         drop(rules);
-        self.conclude(Source::CLIENTS, fresh)
+        self.conclude(step, Source::CLIENTS, fresh)
     }
 
     /// Merges records that a neighbour sent, whose server numbers were translated to ours. One that was received before
@@ -196,33 +202,50 @@ impl Node {
     /// The bytes are not whole, well-formed records; those before the fault are merged all the same.
     pub fn merge(&self, source: Source, records: &[u8], clock: Timestamp) -> Result<Effects, RecordError> {
         let (decoded, fault) = decode_all(records);
+        let step = self.step.read();
+        let fresh = self.take_in(&decoded, clock).1;
+        let effects = self.conclude(step, source, fresh);
+        fault.map_or(Ok(effects), Err)
+    }
+
+    /// Holds those of `records` that win: says how many, and which of them are news.
+    fn take_in(&self, records: &[Record<'_>], clock: Timestamp) -> (usize, Vec<u8>) {
         let order = in_shard_order(
-            decoded.iter().enumerate().map(|(i, record)| (self.placement.of(record.client()), i)),
+            records.iter().enumerate().map(|(i, record)| (self.placement.of(record.client()), i)),
         );
         self.expect(&order);
         let expired = self.expired(clock);
         let (evicted_before, has_room) = (self.evicted_before(), self.has_room());
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
-        let mut fresh = Vec::new();
+        let (mut taken, mut fresh) = (0, Vec::new());
         self.visit(&order, |shard, place, i| {
-            let Some(record) = decoded.get(i).filter(|r| r.received_at() >= expired) else { return };
+            let Some(record) = records.get(i).filter(|r| r.received_at() >= expired) else { return };
             let is_late = record.received_at() < evicted_before;
             if is_late && !has_room && shard.find(place, record.client()).is_none() {
                 return;
             }
-            if shard.offer(place, record, &rules) && !is_late {
-                fresh.extend_from_slice(record.bytes());
+            if shard.offer(place, record, &rules) {
+                taken += 1;
+                if !is_late {
+                    fresh.extend_from_slice(record.bytes());
+                }
             }
         });
-        drop(rules);
-        let effects = self.conclude(source, fresh);
-        fault.map_or(Ok(effects), Err)
+        (taken, fresh)
     }
 
     /// Where the log ends.
     #[must_use]
     pub fn log_end(&self) -> LogPosition {
         self.log.lock().end()
+    }
+
+    /// Where the log ends at a moment at which no batch is between table and log: all that any batch has seen in the
+    /// table by now was logged before this position. Waits for the batches that are under way.
+    #[must_use]
+    pub fn settled_log_end(&self) -> LogPosition {
+        let _step = self.step.write();
+        self.log_end()
     }
 
     /// Appends to `out`, which is empty, up to about `bytes_max` bytes of whole records that follow `from` in the log and did
@@ -286,10 +309,11 @@ impl Node {
 
     /// Logs what a batch brought, outside of the shards' locks. Two batches may reach the log in another order than
     /// the table: merging makes that harmless.
-    fn conclude(&self, source: Source, fresh: Vec<u8>) -> Effects {
+    fn conclude(&self, step: RwLockReadGuard<'_, ()>, source: Source, fresh: Vec<u8>) -> Effects {
         if !fresh.is_empty() {
             self.log.lock().append(source, &fresh);
         }
+        drop(step);
         Effects { fresh, evicted: self.make_room() }
     }
 }

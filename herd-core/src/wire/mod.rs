@@ -3,6 +3,7 @@
 pub mod lines;
 pub mod line;
 pub mod record;
+pub mod block;
 pub mod peer;
 pub mod comparison;
 mod fields;

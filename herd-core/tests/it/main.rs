@@ -18,3 +18,4 @@ mod full_table;
 mod handshake;
 mod link_faults;
 mod copying;
+mod write_behind;
