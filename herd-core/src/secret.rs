@@ -32,26 +32,37 @@ impl fmt::Debug for Secret {
 
 /// What all servers of one herd derive alike from its name and secret.
 #[derive(Clone)]
-pub struct HerdKey(Vec<u8>);
+pub struct HerdKey {
+    key: Vec<u8>,
+    is_secret: bool,
+}
 
 impl HerdKey {
     /// The key of the herd `name`; without a secret anybody can derive it, which is for loopback only.
     #[must_use]
     pub fn derive(name: &Name, secret: Option<&Secret>) -> Self {
+        let is_secret = secret.is_some();
         let secret = secret.map_or(&[][..], |s| &s.0);
-        Self(mac(secret, &[b"herd 1 key", name.as_str().as_bytes()]).finalize().into_bytes().to_vec())
+        let key = mac(secret, &[b"herd 1 key", name.as_str().as_bytes()]).finalize().into_bytes().to_vec();
+        Self { key, is_secret }
+    }
+
+    /// Whether a secret went into it, so that a proof proves anything.
+    #[must_use]
+    pub const fn is_secret(&self) -> bool {
+        self.is_secret
     }
 
     /// The proof that its maker knows the key, for this transcript of a handshake and this side of it.
     #[must_use]
     pub fn prove(&self, transcript: &[&[u8]]) -> [u8; PROOF_BYTES] {
-        mac(&self.0, transcript).finalize().into_bytes().into()
+        mac(&self.key, transcript).finalize().into_bytes().into()
     }
 
     /// Whether `proof` is what [`HerdKey::prove`] gives, in constant time.
     #[must_use]
     pub fn verify(&self, transcript: &[&[u8]], proof: &[u8]) -> bool {
-        mac(&self.0, transcript).verify_slice(proof).is_ok()
+        mac(&self.key, transcript).verify_slice(proof).is_ok()
     }
 
     /// Two numbers that place clients in shards and leaves, alike on all servers.

@@ -18,7 +18,7 @@ use crate::{
     engine::Engine,
     frontends::{self, Admission, ClientLimits, Service},
     gateway::{Gateway, Provider},
-    links::Links,
+    links::{Certificates, Links},
     listen::Listeners,
     roster::Roster,
     traffic::{Channel, Party, Traffic, TrafficSettings},
@@ -54,6 +54,8 @@ pub struct RunSettings {
     pub traffic: Option<TrafficSettings>,
     /// Where neighbours can be dialled; those on it are the ones that may link.
     pub roster: watch::Receiver<Roster>,
+    /// What links show each other inside TLS; without, they are plain.
+    pub certificates: watch::Receiver<Option<Certificates>>,
 }
 
 /// Why a server did not start. The machine is at fault; nothing was served.
@@ -87,7 +89,8 @@ pub async fn run(
     tasks.spawn(sweep(Arc::clone(&engine), stop.clone()));
     let log = Party { channel: Channel::Log, peer: None };
     traffic.pen().came(log, engine.clock(), concat!("server starts, herd ", env!("CARGO_PKG_VERSION")));
-    let links = Links::start(Arc::clone(&engine), identity, &settings.roster, listeners.peer.take());
+    let (roster, certificates) = (&settings.roster, settings.certificates);
+    let links = Links::start(Arc::clone(&engine), identity, roster, certificates, listeners.peer.take());
     let service = Service {
         gateway: Gateway::new(Arc::clone(&engine), settings.provider, Arc::clone(&links) as _),
         admission: Arc::new(Admission::new(&settings.limits)),

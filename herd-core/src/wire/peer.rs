@@ -115,11 +115,20 @@ pub enum Refusal {
     /// There is a link between the two already.
     #[error("there is a link between the two servers already")]
     Duplicate,
+    /// The other's certificate does not bear its name. Said inside TLS only.
+    #[error("its certificate is another server's")]
+    Certificate,
 }
 
 impl Refusal {
-    const ALL: [(u8, Self); 5] =
-        [(1, Self::Version), (2, Self::Herd), (3, Self::Stranger), (4, Self::Proof), (5, Self::Duplicate)];
+    const ALL: [(u8, Self); 6] = [
+        (1, Self::Version),
+        (2, Self::Herd),
+        (3, Self::Stranger),
+        (4, Self::Proof),
+        (5, Self::Duplicate),
+        (6, Self::Certificate),
+    ];
 }
 
 /// Why bytes are no frame. The peer is at fault; the connection cannot go on.

@@ -4,6 +4,7 @@
 //! neighbours' addresses, and its end means stop: so no server outlives its supervisor, however that ended.
 
 use std::{
+    future::{self, Future},
     io::{self, BufRead, Write},
     net::SocketAddr,
     path::Path,
@@ -17,7 +18,10 @@ use herd_core::{
     secret::{HerdKey, Secret},
     server::Name,
 };
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -27,6 +31,7 @@ use crate::{
     config::{AddressOverride, Config, NearbyConfig},
     frontends::ClientLimits,
     gateway::{Ask, Provider},
+    links::Certificates,
     listen::Listeners,
     nearby::{Nearby, gate::Home},
     roster::Roster,
@@ -85,7 +90,9 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
     let signal = stop_signal()?;
     let listeners = Listeners::bind(server).map_err(|error| Failure::Wrong(error.into()))?;
     let (roster, neighbours) = watch::channel(Roster::new(&config, &args.name));
-    let settings = settings(&config, &args.name, neighbours)?;
+    let (certificates, used) = watch::channel(None);
+    let renewal = renewal(&config, &args.name, certificates)?;
+    let settings = settings(&config, &args.name, neighbours, used)?;
     if args.supervised {
         follow_instructions(roster, stop.clone());
     }
@@ -94,6 +101,7 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
         tokio::select! {
             () = signal => {}
             () = stop.cancelled() => {}
+            () = renewal => {}
         }
     };
     run_server(settings, listeners, shutdown).await.map_err(|error| Failure::AtWork(error.into()))
@@ -101,7 +109,12 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
 
 /// What the configuration makes of this server. Opens the provider's files, so that what is wrong with them is said
 /// before anything is announced.
-fn settings(config: &Config, name: &Name, roster: watch::Receiver<Roster>) -> Result<RunSettings, Failure> {
+fn settings(
+    config: &Config,
+    name: &Name,
+    roster: watch::Receiver<Roster>,
+    certificates: watch::Receiver<Option<Certificates>>,
+) -> Result<RunSettings, Failure> {
     let secret = config.secret.as_ref().map(|secret| Secret::new(secret.expose()));
     let herd_key = HerdKey::derive(&config.name, secret.as_ref());
     let (limits, clock) = (&config.limits, Clock::system());
@@ -132,6 +145,33 @@ fn settings(config: &Config, name: &Name, roster: watch::Receiver<Roster>) -> Re
         provider,
         traffic,
         roster,
+        certificates,
+    })
+}
+
+/// Reads the certificates of the links, if they use any. What it returns reads them again when the operator says so, and
+/// does not end.
+fn renewal(
+    config: &Config,
+    name: &Name,
+    current: watch::Sender<Option<Certificates>>,
+) -> Result<impl Future<Output = ()> + use<>, Failure> {
+    let files = config.tls.as_ref().map(|files| files.of(name));
+    if let Some(files) = &files {
+        let (certificates, complaint) =
+            Certificates::load(files, name).map_err(|error| Failure::Wrong(error.into()))?;
+        if let Some(why) = complaint {
+            tracing::warn!(why, "neighbours will not accept the certificate of this server");
+        }
+        current.send_replace(Some(certificates));
+    }
+    let again = files.as_ref().map(|_| signal(SignalKind::hangup())).transpose()?;
+    let name = name.clone();
+    Ok(async move {
+        match (again, files) {
+            (Some(again), Some(files)) => Certificates::renew(again, &files, &name, &current).await,
+            _ => future::pending().await,
+        }
     })
 }
 

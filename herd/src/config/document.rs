@@ -18,7 +18,7 @@ use toml::{
 use crate::nearby::{MessagesConfig, PlacesConfig};
 
 use super::{
-    Config, ConfigError, Limits, NearbyConfig, Secret, SecretKeys, SecretText, Server, Traffic,
+    Config, ConfigError, Limits, NearbyConfig, Secret, SecretKeys, SecretText, Server, TlsFiles, Traffic,
     mistake::{Mistake, Outline, explain, line_of, suggest},
 };
 
@@ -40,6 +40,7 @@ struct Document {
     traffic: Traffic,
     secret: Option<SecretText>,
     secret_file: Option<PathBuf>,
+    tls: Option<TlsFiles>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +82,9 @@ pub(super) fn parse(
     };
     let misread = |outline: &Outline, error: &Error| {
         let offset = error.span().map_or(0, |span| span.start);
-        at(offset, explain(error.message(), outline.path_at(offset)))
+        // A table begins at its bracket, its name behind that.
+        let is_table = text.get(offset..).is_some_and(|rest| rest.starts_with('['));
+        at(offset, explain(error.message(), outline.path_at(offset + usize::from(is_table))))
     };
     let table = DeTable::parse(text).map_err(|error| misread(&Outline::default(), &error))?;
     let outline = Outline::new(table.get_ref());
@@ -116,9 +119,11 @@ impl Document {
             limits: self.limits,
             traffic: self.traffic,
             secret,
+            tls: self.tls.take().map(|files| files.within(folder)),
         };
         let within = |section: &str, (key, message): (&str, String)| Mistake::new(&[section, key], message);
         let mistake = servers_mistake(&config)
+            .or_else(|| nameless_certificate(&config))
             .or_else(|| address_mistake(&config))
             .or_else(|| config.limits.mistake().map(|mistake| within("limits", mistake)))
             .or_else(|| config.traffic.mistake().map(|mistake| within("traffic", mistake)));
@@ -249,14 +254,22 @@ fn unreachable_edge(config: &Config) -> Option<Mistake> {
     Some(Mistake::new(&["servers", a.name.as_str(), "peer"], message))
 }
 
-/// Links beyond loopback need a secret.
+/// A server whose name no certificate can bear.
+fn nameless_certificate(config: &Config) -> Option<Mistake> {
+    config.tls.as_ref()?;
+    let (name, message) = TlsFiles::mistake(config.servers.iter().map(|server| &server.name))?;
+    Some(Mistake::new(&["servers", name.as_str()], message))
+}
+
+/// Links beyond loopback need a secret or certificates.
 fn exposed_peer(config: &Config) -> Option<Mistake> {
-    if config.secret.is_some() {
+    if config.secret.is_some() || config.tls.is_some() {
         return None;
     }
     let exposed = |server: &&Server| server.peer.is_some_and(|peer| !peer.ip().is_loopback());
     let server = config.servers.iter().find(exposed)?;
-    let message = "expected secret or secret_file at the top of the file, since this address is not loopback, found neither";
+    let message =
+        "expected secret, secret_file or [tls], since this address is not loopback, found none of them";
     Some(Mistake::new(&["servers", server.name.as_str(), "peer"], message))
 }
 

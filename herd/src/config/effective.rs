@@ -3,7 +3,7 @@
 use std::{fmt, io, path::absolute};
 
 use super::{
-    Config, NearbyConfig,
+    Config, NearbyConfig, TlsFiles,
     quantity::{Size, Span},
 };
 use crate::nearby::{MessagesConfig, PlacesConfig};
@@ -16,6 +16,11 @@ impl Config {
     pub fn anchor(&mut self) -> io::Result<()> {
         self.log_dir = absolute(&self.log_dir)?;
         self.data_dir = absolute(&self.data_dir)?;
+        if let Some(TlsFiles { ca, cert, key }) = &mut self.tls {
+            for path in [ca, cert, key] {
+                *path = absolute(&path)?;
+            }
+        }
         let (NearbyConfig::Places(PlacesConfig { index, .. })
         | NearbyConfig::Messages(MessagesConfig { index, .. })) = &mut self.nearby;
         if let Some(index) = index {
@@ -46,6 +51,9 @@ impl fmt::Display for Config {
             if let Some(admin) = server.admin {
                 writeln!(f, "listen.admin = \"{admin}\"")?;
             }
+        }
+        if let Some(TlsFiles { ca, cert, key }) = &self.tls {
+            writeln!(f, "\n[tls]\nca = {ca:?}\ncert = {cert:?}\nkey = {key:?}")?;
         }
         match &self.nearby {
             NearbyConfig::Places(places) => write!(f, "\n[places]\n{places}")?,

@@ -20,6 +20,7 @@ mod preset;
 pub(crate) mod quantity;
 mod secret;
 pub(crate) mod section;
+mod tls;
 mod shape;
 
 pub use mistake::ConfigError;
@@ -28,6 +29,7 @@ pub(crate) use secret::SecretKeys;
 pub use secret::{SECRET_BYTES_MIN, Secret, SecretError, SecretText};
 pub use section::{Limits, Traffic};
 pub use shape::Shape;
+pub use tls::TlsFiles;
 
 /// First port of a preset: server `i` speaks the line protocol on 12000 + i.
 pub const PORT_BASE: u16 = 12_000;
@@ -55,8 +57,10 @@ pub struct Config {
     pub limits: Limits,
     /// The input/output log.
     pub traffic: Traffic,
-    /// The shared secret of the links; there if any server is beyond loopback.
+    /// The shared secret of the links; this or `tls` is there if any server is beyond loopback.
     pub secret: Option<Secret>,
+    /// Where the certificates of the links are, if they use TLS.
+    pub tls: Option<TlsFiles>,
     /// Edges as positions in `servers`, the smaller first, in ascending order.
     edges: Vec<(usize, usize)>,
 }

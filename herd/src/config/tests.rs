@@ -101,6 +101,8 @@ fn what_is_printed_is_read_back() {
     for preset in Preset::ALL {
         let mut config = preset.config().unwrap();
         config.limits.idle_timeout = std::time::Duration::from_millis(1500);
+        let [ca, cert, key] = ["ca.pem", "{server}.pem", "{server}.key"].map(Into::into);
+        config.tls = Some(TlsFiles { ca, cert, key });
         let read = Config::parse(&config.to_string(), "printed", Path::new(""), &|_| None).unwrap();
         assert_eq!(read, config);
     }
@@ -121,6 +123,13 @@ fn paths_are_relative_to_the_file_and_secrets_never_show() {
     for shown in [config.to_string(), format!("{config:?}")] {
         assert!(shown.contains("***") && !shown.contains("horse"), "{shown}");
     }
+}
+
+#[test]
+fn each_server_has_its_own_certificate_and_certificates_do_beyond_loopback() {
+    let text = "name = 'h'\n[servers.A]\npeer = '192.0.2.1:1'\n[tls]\nca = '/ca.pem'\ncert = '{server}/c-{server}.pem'\nkey = 'k'";
+    let files = parse(text).unwrap().tls.unwrap().of(&Name::new("A").unwrap());
+    assert_eq!(files.to_string(), "/ca.pem, etc/A/c-A.pem, etc/k");
 }
 
 #[test]
@@ -149,7 +158,7 @@ fn an_override_is_checked_like_the_file() {
         (
             "Welsh",
             peer("192.0.2.1:1"),
-            "peer in [servers.Welsh]: expected secret or secret_file at the top of the file, since this address is not loopback, found neither",
+            "peer in [servers.Welsh]: expected secret, secret_file or [tls], since this address is not loopback, found none of them",
         ),
         (
             "Welsh",
@@ -226,7 +235,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "name = 'h'\n[servers.A]\npeer = '192.0.2.1:1'",
-        "herd.toml:3: peer in [servers.A]: expected secret or secret_file at the top of the file, since this address is not loopback, found neither",
+        "herd.toml:3: peer in [servers.A]: expected secret, secret_file or [tls], since this address is not loopback, found none of them",
     ),
     (
         "name = 'h'\nsecret = '${NO_SUCH}'\n[servers.A]",
@@ -240,6 +249,15 @@ const MISTAKES: &[(&str, &str)] = &[
     (
         "name = 'h'\nsecret = '${HERD_SECRET}'\nsecret_file = 'none'\n[servers.A]",
         "herd.toml:3: secret_file: expected either secret or secret_file, found both",
+    ),
+    ("name = 'h'\n[servers.A]\n[tls]\nca = 'a'\nkey = 'k'", "herd.toml:3: missing key \"cert\" in [tls]"),
+    (
+        "name = 'h'\n[servers.A]\n[tls]\nca = 'a'\ncert = 'c'\nkeys = 'k'",
+        "herd.toml:6: unknown key \"keys\" in [tls]; did you mean \"key\"?",
+    ),
+    (
+        "name = 'h'\n[servers.A]\n[servers.'-a']\n[tls]\nca = 'a'\ncert = 'c'\nkey = 'k'",
+        "herd.toml:3: -a in [servers]: expected a name that a certificate can bear, as of a machine, since there is [tls]",
     ),
     (
         "name = 'h'\n[servers.A]\n[places]\n[messages]",

@@ -1,28 +1,24 @@
 //! One connection with a neighbour: moves bytes between a socket and a link, and does what the link's events ask for.
 
-use std::{convert::Infallible, future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, net::SocketAddr, sync::Arc, time::Duration};
 
 use herd_core::{
-    limits::LINK_PIECE_BYTES,
     link::{Link, LinkError, LinkEvent, Peer, Side},
-    node::{Effects, Node},
+    node::Effects,
     server::Name,
-    time::Now,
     wire::peer::{NONCE_BYTES, Refusal},
 };
 use parking_lot::Mutex;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task, time,
-};
+use tokio::{net::TcpStream, task, time};
 use tokio_util::sync::CancellationToken;
 
-use super::{Links, registry::Figures, strangers::Place};
+use super::{
+    Links,
+    envelope::{Envelope, EnvelopeError},
+    registry::Figures,
+    strangers::Place,
+};
 use crate::traffic::{Channel, Party};
-
-/// Bytes of one read.
-const READ_BYTES: usize = LINK_PIECE_BYTES;
 
 /// Time for a neighbour to take what was sent last, and to close its end.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
@@ -30,9 +26,9 @@ const FAREWELL_MAX: Duration = Duration::from_millis(500);
 /// Why a connection ended. Nothing that was merged is lost; it is dialled again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
-    /// The socket failed.
+    /// The socket, or TLS around it, failed.
     #[error(transparent)]
-    Socket(#[from] io::Error),
+    Envelope(#[from] EnvelopeError),
     /// The link failed.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -42,9 +38,17 @@ pub(super) enum ConnectionError {
     /// There is a better connection with the same neighbour.
     #[error("another connection with the same neighbour is the link")]
     Duplicate,
-    /// The neighbour closed it.
-    #[error("the neighbour closed the connection")]
-    Closed,
+    /// The peer proved to know what the herd knows, but its certificate is for somebody else.
+    #[error("it says that it is {claimed}, its certificate is for {vouched}")]
+    Impostor {
+        /// The name in its hello.
+        claimed: Name,
+        /// The names in its certificate.
+        vouched: String,
+    },
+    /// Neither a secret nor certificates, and beyond this machine.
+    #[error("it is not on this machine, and there is neither a secret nor [tls]")]
+    Exposed,
     /// Another connection with the same neighbour took its place, or another stranger that of one who proved nothing.
     #[error("replaced")]
     Replaced,
@@ -56,15 +60,13 @@ pub(super) enum ConnectionError {
 impl ConnectionError {
     /// One of the two does not want the other, and somebody has to change a configuration.
     pub(super) const fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            Self::Link(
-                LinkError::Refused(..)
-                    | LinkError::RefusedByPeer(
-                        Refusal::Version | Refusal::Herd | Refusal::Stranger | Refusal::Proof
-                    )
-            )
-        )
+        match self {
+            Self::Link(LinkError::RefusedByPeer(refusal)) => !matches!(refusal, Refusal::Duplicate),
+            Self::Link(error) => matches!(error, LinkError::Refused(..)),
+            Self::Envelope(error) => error.is_refusal(),
+            Self::Impostor { .. } | Self::Exposed => true,
+            Self::Random(_) | Self::Duplicate | Self::Replaced | Self::Stopping => false,
+        }
     }
 }
 
@@ -78,8 +80,8 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    pub(super) fn failed(error: io::Error) -> Self {
-        Self { was_open: false, why: error.into() }
+    pub(super) fn failed(why: impl Into<ConnectionError>) -> Self {
+        Self { was_open: false, why: why.into() }
     }
 }
 
@@ -87,7 +89,7 @@ impl Ended {
 #[derive(Debug)]
 pub(super) struct Connection {
     links: Arc<Links>,
-    stream: TcpStream,
+    envelope: Envelope,
     party: Party,
     number: u64,
     side: Side,
@@ -97,7 +99,6 @@ pub(super) struct Connection {
     /// The neighbour, once the connection is its link.
     neighbour: Option<Name>,
     replaced: CancellationToken,
-    received: u64,
     /// Where the registry looks how it goes.
     figures: Arc<Mutex<Figures>>,
 }
@@ -130,7 +131,7 @@ impl Connection {
         let replaced = CancellationToken::new();
         Self {
             links,
-            stream,
+            envelope: Envelope::new(stream),
             party,
             number,
             side,
@@ -138,7 +139,6 @@ impl Connection {
             place: None,
             neighbour: None,
             replaced,
-            received: 0,
             figures: Arc::default(),
         }
     }
@@ -148,10 +148,9 @@ impl Connection {
         let links = Arc::clone(&self.links);
         let mut link = match self.begin() {
             Ok(link) => link,
-            Err(why) => return Ended { was_open: false, why },
+            Err(why) => return Ended::failed(why),
         };
-        let mut output = Output::default();
-        let Err(why) = self.exchange(&mut link, &mut output).await;
+        let Err(why) = self.exchange(&mut link).await;
         // Frames that were read with the one that ended it may have brought news; it ends all the same.
         drop(self.attend(&mut link));
         if let Some(neighbour) = &self.neighbour {
@@ -162,14 +161,17 @@ impl Connection {
             tracing::info!(%neighbour, %why, "link down");
         }
         if self.neighbour.is_some() || !matches!(why, ConnectionError::Replaced) {
-            self.farewell(&mut link, output).await;
+            self.farewell(&mut link).await;
         }
         link.close(links.engine.node());
         Ended { was_open: self.neighbour.is_some(), why }
     }
 
-    fn begin(&self) -> Result<Link, ConnectionError> {
-        self.stream.set_nodelay(true)?;
+    fn begin(&mut self) -> Result<Link, ConnectionError> {
+        self.envelope.stream().set_nodelay(true).map_err(EnvelopeError::from)?;
+        if let Some(certificates) = &*self.links.certificates.borrow() {
+            self.envelope.seal(self.side, certificates)?;
+        }
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
         let now = self.links.engine.now().moment;
@@ -177,24 +179,20 @@ impl Connection {
     }
 
     /// Moves bytes both ways until something ends it.
-    async fn exchange(
-        &mut self,
-        link: &mut Link,
-        output: &mut Output,
-    ) -> Result<Infallible, ConnectionError> {
+    async fn exchange(&mut self, link: &mut Link) -> Result<Infallible, ConnectionError> {
         let links = Arc::clone(&self.links);
         let (engine, node) = (&links.engine, links.engine.node());
-        let mut input = vec![0; READ_BYTES];
         let timer = time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         loop {
             // Registered before the log is read, so that nothing appended after that is overslept.
             let fresh = engine.fresh();
             self.attend(link)?;
-            output.refill(link, node, engine.now());
-            output.write_to(&self.stream)?;
-            self.note(link, output.sent_total);
-            let has_next = output.is_empty() && link.has_bytes(node);
+            self.envelope.fill(|out| link.next_bytes(node, engine.now(), out));
+            self.envelope.flush().map_err(EnvelopeError::from)?;
+            self.note(link);
+            let is_flushed = self.envelope.is_flushed();
+            let has_next = is_flushed && link.has_bytes(node);
             let wait = link.next_time().since(engine.now().moment);
             timer.as_mut().reset(time::Instant::now() + wait);
             // Every branch but the reading one only wakes the loop; `readable` loses nothing when dropped.
@@ -203,14 +201,14 @@ impl Connection {
                 () = self.replaced.cancelled() => return Err(ConnectionError::Replaced),
                 // Before reading: a neighbour that sends without end must not keep us from saying that we live.
                 () = &mut timer => link.handle_time(node, engine.now())?,
-                ready = self.stream.readable() => {
-                    ready?;
-                    self.read(link, &mut input)?;
+                ready = self.envelope.stream().readable() => {
+                    ready.map_err(EnvelopeError::from)?;
+                    link.handle(node, self.envelope.read()?, engine.now())?;
                 }
                 () = future::ready(()), if has_next => {}
-                ready = self.stream.writable(), if !output.is_empty() => ready?,
-                () = links.draining.cancelled(), if output.is_empty() => return Err(ConnectionError::Stopping),
-                () = fresh, if output.is_empty() => {}
+                ready = self.envelope.stream().writable(), if !is_flushed => ready.map_err(EnvelopeError::from)?,
+                () = links.draining.cancelled(), if is_flushed => return Err(ConnectionError::Stopping),
+                () = fresh, if is_flushed => {}
             }
             // Neither a neighbour that sends without end nor a long copy may keep a thread from all others.
             task::yield_now().await;
@@ -218,22 +216,10 @@ impl Connection {
     }
 
     /// Writes down how the link goes, once it is one.
-    fn note(&self, link: &Link, sent: u64) {
+    fn note(&self, link: &Link) {
         if let Some(standing) = link.standing() {
-            *self.figures.lock() = Figures { standing, sent, received: self.received };
-        }
-    }
-
-    fn read(&mut self, link: &mut Link, input: &mut [u8]) -> Result<(), ConnectionError> {
-        match self.stream.try_read(input) {
-            Ok(0) => Err(ConnectionError::Closed),
-            Ok(bytes) => {
-                self.received += bytes as u64;
-                let engine = &self.links.engine;
-                Ok(link.handle(engine.node(), input.get(..bytes).unwrap_or_default(), engine.now())?)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.into()),
+            let (sent, received) = self.envelope.moved();
+            *self.figures.lock() = Figures { standing, sent, received };
         }
     }
 
@@ -270,6 +256,10 @@ impl Connection {
     /// Makes the connection the link with `peer`, unless there is a better one.
     fn open(&mut self, link: &mut Link, peer: &Peer) -> Result<(), ConnectionError> {
         self.place = None;
+        if let Err(vouched) = self.envelope.vouches_for(&peer.server) {
+            link.refuse(Refusal::Certificate);
+            return Err(ConnectionError::Impostor { claimed: peer.server.clone(), vouched });
+        }
         let engine = &self.links.engine;
         let Some(admission) = self.links.registry.admit(self.number, peer, (self.side, self.party.peer))
         else {
@@ -285,64 +275,11 @@ impl Connection {
         Ok(link.handle(engine.node(), &[], engine.now())?)
     }
 
-    /// Sends the rest of what was begun and what the link still has to say, and lets the neighbour close first: closing on unread bytes would make
-    /// the system drop what is on its way.
-    async fn farewell(&mut self, link: &mut Link, mut output: Output) {
-        let last_words = async {
-            // A frame that is half sent must be ended before another begins.
-            self.stream.write_all(output.unsent()).await?;
-            output.sent = output.bytes.len();
-            output.refill(link, self.links.engine.node(), self.links.engine.now());
-            self.stream.write_all(output.unsent()).await?;
-            self.stream.shutdown().await?;
-            let mut ignored = [0; 1024];
-            while self.stream.read(&mut ignored).await? > 0 {}
-            io::Result::Ok(())
-        };
+    /// Says what is left to say.
+    async fn farewell(&mut self, link: &mut Link) {
+        let engine = &self.links.engine;
+        let last_words = self.envelope.close(|out| link.next_bytes(engine.node(), engine.now(), out));
         let result = time::timeout(FAREWELL_MAX, last_words).await;
         tracing::trace!(?result, "farewell");
-    }
-}
-
-/// Bytes on their way out.
-#[derive(Debug, Default)]
-struct Output {
-    bytes: Vec<u8>,
-    sent: usize,
-    /// Bytes sent since the connection began.
-    sent_total: u64,
-}
-
-impl Output {
-    fn is_empty(&self) -> bool {
-        self.sent == self.bytes.len()
-    }
-
-    fn unsent(&self) -> &[u8] {
-        self.bytes.get(self.sent..).unwrap_or_default()
-    }
-
-    /// Takes the next bytes of the link, once all before are sent.
-    fn refill(&mut self, link: &mut Link, node: &Node, now: Now) {
-        if self.is_empty() {
-            self.bytes.clear();
-            self.sent = 0;
-            link.next_bytes(node, now, &mut self.bytes);
-        }
-    }
-
-    /// Writes as much as the socket takes.
-    fn write_to(&mut self, stream: &TcpStream) -> io::Result<()> {
-        while !self.is_empty() {
-            match stream.try_write(self.unsent()) {
-                Ok(bytes) => {
-                    self.sent += bytes;
-                    self.sent_total += bytes as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }

@@ -4,6 +4,8 @@
 //! is linked. Nothing in here knows a front-end, places or messages.
 
 mod connection;
+mod envelope;
+mod certificates;
 mod registry;
 mod strangers;
 
@@ -36,9 +38,12 @@ use crate::{
     roster::Roster,
 };
 
-use connection::{Connection, Ended};
+use connection::{Connection, ConnectionError, Ended};
+use envelope::EnvelopeError;
 use registry::Registry;
 use strangers::Strangers;
+
+pub use certificates::{Certificates, CertificatesError};
 
 /// Wait after the system refused to accept a connection, for want of open files mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -52,6 +57,8 @@ pub struct Links {
     /// Connections since the server started.
     connections: AtomicU64,
     strangers: Arc<Strangers>,
+    /// What connections that begin now show and believe; without, they are plain.
+    certificates: watch::Receiver<Option<Certificates>>,
     /// Servers that were turned away, or turned us away.
     refusals: Muffler,
     tasks: TaskTracker,
@@ -59,12 +66,14 @@ pub struct Links {
 }
 
 impl Links {
-    /// Starts to accept at `listener`, if this server can be dialled, and to dial the neighbours in `roster`.
+    /// Starts to accept at `listener`, if this server can be dialled, and to dial the neighbours in `roster`; inside TLS if
+    /// there are `certificates`.
     #[must_use]
     pub fn start(
         engine: Arc<Engine>,
         identity: Identity,
         roster: &watch::Receiver<Roster>,
+        certificates: watch::Receiver<Option<Certificates>>,
         listener: Option<TcpListener>,
     ) -> Arc<Self> {
         let links = Arc::new(Self {
@@ -72,6 +81,7 @@ impl Links {
             registry: Registry::new(identity.server.clone(), &identity.neighbours),
             connections: AtomicU64::new(0),
             strangers: Arc::default(),
+            certificates,
             refusals: Muffler::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -110,7 +120,12 @@ impl Links {
         let links = Arc::clone(self);
         let connection = Connection::accepted(Arc::clone(self), stream, address);
         self.tasks.spawn(async move {
-            let why = connection.run().await.why;
+            let ended = if links.is_exposed(address) {
+                Ended::failed(ConnectionError::Exposed)
+            } else {
+                connection.run().await
+            };
+            let why = ended.why;
             match why.is_refusal().then(|| links.refusals.count(1)).flatten() {
                 Some(times) => tracing::warn!(%address, %why, times, "no link"),
                 None => tracing::debug!(%address, %why, "a connection from a neighbour ended"),
@@ -160,13 +175,22 @@ impl Links {
     }
 
     async fn dial(self: &Arc<Self>, neighbour: &Name, address: SocketAddr) -> Ended {
+        if self.is_exposed(address) {
+            return Ended::failed(ConnectionError::Exposed);
+        }
         match time::timeout(HANDSHAKE_MAX, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 Connection::dialled(Arc::clone(self), stream, address, neighbour.clone()).run().await
             }
-            Ok(Err(error)) => Ended::failed(error),
-            Err(_) => Ended::failed(io::ErrorKind::TimedOut.into()),
+            Ok(Err(error)) => Ended::failed(EnvelopeError::Socket(error)),
+            Err(_) => Ended::failed(EnvelopeError::Socket(io::ErrorKind::TimedOut.into())),
         }
+    }
+
+    /// Whether nothing would protect a link with that address, wherever we know it from.
+    fn is_exposed(&self, address: SocketAddr) -> bool {
+        let is_protected = self.identity.key.is_secret() || self.certificates.borrow().is_some();
+        !is_protected && !address.ip().is_loopback()
     }
 
     /// The number of a new connection.
