@@ -17,6 +17,7 @@ pub mod wire;
 pub mod digest;
 mod table;
 pub mod log;
+pub mod members;
 pub mod node;
 pub mod write_behind;
 pub mod link;

@@ -61,6 +61,21 @@ pub const NEIGHBOUR_SILENCE_MAX: Duration = Duration::from_millis(2800);
 /// Time for a hello and its proof: three crossings of a slow network.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(2);
 
+/// Silence after which a link no longer keeps a newcomer with its neighbour's name out: above one lost heartbeat, and
+/// soon enough that a server whose power failed has not come back before.
+pub const CLAIM_SILENCE_MAX: Duration = Duration::from_millis(1500);
+
+/// For how long neighbours may refuse a server because its name is taken before it gives up: a former life of its own is
+/// taken for alive for [`CLAIM_SILENCE_MAX`], and what it had sent may have been late.
+pub const CLAIM_MAX: Duration = Duration::from_secs(4);
+
+/// Most neighbours that a server tells the herd about: 4,096 facts with that many of the longest names are 35 MB, and
+/// take a liar.
+pub const FACT_NEIGHBOURS_MAX: usize = 128;
+
+/// Most links with servers that joined here and are in no edge of ours: each costs a task, a socket and 100 KiB.
+pub const JOINERS_MAX: usize = 128;
+
 /// Time between two comparisons of digests on a link that finds nothing to heal.
 pub const COMPARE_EVERY: Duration = Duration::from_secs(5);
 

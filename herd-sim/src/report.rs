@@ -100,7 +100,8 @@ impl Report {
                 | Frame::Proof(_)
                 | Frame::Refused(_)
                 | Frame::Resume { .. }
-                | Frame::Names { .. } => {}
+                | Frame::Names { .. }
+                | Frame::Members(_) => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use herd_core::{
     node::{Answer, NodeSettings},
     secret::{HerdKey, Secret},
     server::{Name, NameError},
-    time::Timestamp,
+    time::{Moment, Timestamp},
     wire::line,
 };
 
@@ -193,6 +193,7 @@ impl World {
             return;
         };
         let mut settings = NodeSettings::new(server.name.clone(), rng.u64(1..), rng.u64(..), key);
+        settings.started = Moment::from_nanos(self.fabric.now);
         self.scenario.limits.apply(&mut settings);
         server.start(settings, &mut self.fabric);
     }

@@ -12,7 +12,12 @@ use herd_core::{
 };
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::{clock::Clock, muffler::Muffler, traffic::Traffic};
+use crate::{
+    clock::Clock,
+    ending::{Ending, Verdict},
+    muffler::Muffler,
+    traffic::Traffic,
+};
 
 /// One server's node with its clock, its traffic log and the alarm for its links.
 #[derive(Debug)]
@@ -22,13 +27,21 @@ pub struct Engine {
     traffic: Traffic,
     fresh: Notify,
     evictions: Muffler,
+    verdict: Verdict,
 }
 
 impl Engine {
     /// An engine around a node.
     #[must_use]
     pub fn new(node: Arc<Node>, clock: Clock, traffic: Traffic) -> Self {
-        Self { node, clock, traffic, fresh: Notify::new(), evictions: Muffler::default() }
+        Self {
+            node,
+            clock,
+            traffic,
+            fresh: Notify::new(),
+            evictions: Muffler::default(),
+            verdict: Verdict::default(),
+        }
     }
 
     /// The node, for reading.
@@ -63,11 +76,26 @@ impl Engine {
         clock
     }
 
+    /// Says why the server is to end; the first reason counts.
+    pub fn end(&self, ending: Ending) {
+        self.verdict.say(ending);
+    }
+
+    /// Resolves when there is a reason to end.
+    pub async fn ended(&self) -> Ending {
+        self.verdict.said().await
+    }
+
+    /// Wakes links: they have something to send that is in no log.
+    pub fn wake(&self) {
+        self.fresh.notify_waiters();
+    }
+
     /// Does what follows from a batch: wakes links, tells of evictions. Whoever calls the node's `merge` calls this
     /// with what it returned.
     pub fn conclude(&self, effects: &Effects) {
         if !effects.fresh.is_empty() {
-            self.fresh.notify_waiters();
+            self.wake();
         }
         if effects.evicted > 0
             && let Some(clients) = self.evictions.count(effects.evicted as u64)
@@ -76,7 +104,7 @@ impl Engine {
         }
     }
 
-    /// Resolves when something was appended to the log after this call, which counts from its creation and not
+    /// Resolves when something was appended to the log, or links were woken, after this call, which counts from its creation and not
     /// from its first poll. So no wake-up is lost by whoever does it in this order:
     ///
     /// ```text

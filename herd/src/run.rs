@@ -6,7 +6,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use herd_core::{
-    link::Identity,
+    link::{Claim, Identity},
     node::{Node, NodeSettings},
     server::Name,
 };
@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
+    ending::Ending,
     engine::Engine,
     frontends::{self, Admission, ClientLimits, Service},
     gateway::{Gateway, Provider},
@@ -58,26 +59,36 @@ pub struct RunSettings {
     pub certificates: watch::Receiver<Option<Certificates>>,
 }
 
-/// Why a server did not start. The machine is at fault; nothing was served.
+/// Why a server did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The system gives no thread for the traffic log.
+    /// The system gives no thread for the traffic log: the machine is at fault, nothing was served.
     #[error("cannot start the traffic log: {0}")]
     Traffic(#[source] io::Error),
+    /// Another server of the herd has this one's name. Whoever started the second is at fault; what clients had told this
+    /// one was handed to its neighbours, as far as it had any.
+    #[error("the name {0} is taken: {1}")]
+    Claimed(Name, Claim),
 }
 
 /// Serves until `shutdown` resolves; then accepts nobody, answers what has arrived, writes everything down and returns
 /// within 5 s.
 ///
 /// # Errors
-/// The server cannot start.
+/// The server cannot start, or its name is another's.
 pub async fn run(
     settings: RunSettings,
     mut listeners: Listeners,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), RunError> {
+) -> Result<Ending, RunError> {
     let identity = identity(&settings);
-    let node = Arc::new(Node::new(settings.node));
+    let now = settings.clock.now();
+    let node = Arc::new(Node::new(NodeSettings {
+        started_at: now.clock,
+        started: now.moment,
+        peer_address: listeners.peer.as_ref().and_then(|peer| peer.local_addr().ok()),
+        ..settings.node
+    }));
     let traffic = match settings.traffic {
         Some(traffic) => Traffic::start(traffic, Arc::clone(&node)).map_err(RunError::Traffic)?,
         None => Traffic::off(),
@@ -90,7 +101,8 @@ pub async fn run(
     let log = Party { channel: Channel::Log, peer: None };
     traffic.pen().came(log, engine.clock(), concat!("server starts, herd ", env!("CARGO_PKG_VERSION")));
     let (roster, certificates) = (&settings.roster, settings.certificates);
-    let links = Links::start(Arc::clone(&engine), identity, roster, certificates, listeners.peer.take());
+    let links =
+        Links::start(Arc::clone(&engine), identity.clone(), roster, certificates, listeners.peer.take());
     let service = Service {
         gateway: Gateway::new(Arc::clone(&engine), settings.provider, Arc::clone(&links) as _),
         admission: Arc::new(Admission::new(&settings.limits)),
@@ -102,7 +114,10 @@ pub async fn run(
         start(&mut listeners, &service);
     }
 
-    shutdown.await;
+    let ending = tokio::select! {
+        () = shutdown => Ending::Stopped,
+        ending = engine.ended() => ending,
+    };
     stop.cancel();
     tasks.close();
     if time::timeout(TASKS_MAX, tasks.wait()).await.is_err() {
@@ -116,7 +131,10 @@ pub async fn run(
     if !matches!(tokio::task::spawn_blocking(move || traffic.stop(LOG_MAX)).await, Ok(true)) {
         tracing::warn!("the traffic log could not be finished");
     }
-    Ok(())
+    match ending {
+        Ending::Claimed(claim) => Err(RunError::Claimed(identity.server, claim)),
+        Ending::Stopped | Ending::Left => Ok(ending),
+    }
 }
 
 /// Who this server is to its neighbours.
@@ -127,6 +145,7 @@ fn identity(settings: &RunSettings) -> Identity {
         incarnation: settings.node.incarnation,
         key: settings.node.herd_key.clone(),
         neighbours: settings.roster.borrow().neighbours().map(|(name, _)| name.clone()).collect(),
+        joins: false,
     }
 }
 

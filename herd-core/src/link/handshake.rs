@@ -3,7 +3,10 @@
 //! Both sides send a hello with a fresh random number; each proves with the herd's key that it saw both hellos, and
 //! which side it is, so that a proof can be neither replayed nor reflected.
 
+use std::time::Duration;
+
 use crate::{
+    limits::CLAIM_SILENCE_MAX,
     secret::{HerdKey, PROOF_BYTES},
     server::Name,
     wire::peer::{self, Frame, Hello, NONCE_BYTES, Refusal},
@@ -49,6 +52,8 @@ pub struct Identity {
     pub key: HerdKey,
     /// The servers that we may link with.
     pub neighbours: Vec<Name>,
+    /// This connection is to join the herd: whoever of it answers is a neighbour, and is asked to take us for one.
+    pub joins: bool,
 }
 
 /// Who the peer proved to be.
@@ -58,6 +63,8 @@ pub struct Peer {
     pub server: Name,
     /// The number of this life of it.
     pub incarnation: u64,
+    /// It asks for an edge that no configuration names.
+    pub joins: bool,
 }
 
 /// A handshake under way.
@@ -85,6 +92,7 @@ impl Handshake {
             nonce,
             herd: identity.herd.clone(),
             server: identity.server.clone(),
+            joins: identity.joins,
         };
         let mut ours = Vec::new();
         peer::encode(&mut ours, &Frame::Hello(hello));
@@ -101,7 +109,8 @@ impl Handshake {
                 peer::encode(&mut theirs, &Frame::Hello(hello.clone()));
                 let proof = self.identity.key.prove(&self.transcript(self.side, &self.ours, &theirs));
                 peer::encode(out, &Frame::Proof(proof));
-                self.theirs = Some((Peer { server: hello.server, incarnation: hello.incarnation }, theirs));
+                let Hello { incarnation, server, joins, .. } = hello;
+                self.theirs = Some((Peer { server, incarnation, joins }, theirs));
                 Ok(None)
             }
             (Frame::Proof(proof), Some((peer, theirs))) => {
@@ -117,8 +126,10 @@ impl Handshake {
         if hello.herd != self.identity.herd {
             return Err(LinkError::Refused(Refusal::Herd, hello.herd.clone()));
         }
+        let is_us = hello.server == self.identity.server && hello.incarnation == self.identity.incarnation;
         let is_expected = self.expected.as_ref().is_none_or(|expected| *expected == hello.server);
-        if is_expected && self.identity.neighbours.contains(&hello.server) {
+        let has_edge = self.identity.joins || hello.joins || self.identity.neighbours.contains(&hello.server);
+        if is_expected && has_edge && !is_us {
             Ok(())
         } else {
             Err(LinkError::Refused(Refusal::Stranger, hello.server.clone()))
@@ -140,20 +151,28 @@ impl Handshake {
     }
 }
 
-/// Whether a new connection with a neighbour is to take the place of the one there is; `None` if neither is known to be
-/// better, which cannot be. Both ends decide alike, whichever connection they see first.
+/// Whether a connection that has proved itself, `new`, becomes the link with its peer, given the one that is it at present
+/// and for how long nothing was heard on that. Drivers ask before they call [`super::Link::open`]; both ends decide
+/// alike, whichever connection they see first.
 ///
-/// A new life of the neighbour wins; so does a connection from the same dialler, who would not dial if it still
-/// trusted the old one; of two that were dialled from both ends at once, that of the smaller name stays.
-#[must_use]
-pub fn supersedes(own: &Name, new: (&Peer, Side), current: (&Peer, Side)) -> bool {
-    let ((new_peer, new_side), (current_peer, current_side)) = (new, current);
-    if new_peer.incarnation != current_peer.incarnation || new_side == current_side {
-        return true;
+/// Another life of the peer has to wait until the one we hear from falls silent, since that may be another server with
+/// the same name. A connection from the same dialler wins, who would not dial if it still trusted the old one; of
+/// two that were dialled from both ends at once, that of the smaller name stays.
+///
+/// # Errors
+/// It does not; what the peer is to be told.
+pub fn judge(
+    own: &Name,
+    (new, side): (&Peer, Side),
+    current: Option<(&Peer, Side, Duration)>,
+) -> Result<(), Refusal> {
+    if new.server == *own {
+        return Err(Refusal::Claimed);
     }
-    let dialler = match new_side {
-        Side::Dialler => own,
-        Side::Acceptor => &new_peer.server,
-    };
-    *dialler == *own.min(&new_peer.server)
+    let Some((current, current_side, silence)) = current else { return Ok(()) };
+    if new.incarnation != current.incarnation {
+        return if silence < CLAIM_SILENCE_MAX { Err(Refusal::Claimed) } else { Ok(()) };
+    }
+    let is_of_smaller = (side == Side::Dialler) == (*own < new.server);
+    if side == current_side || is_of_smaller { Ok(()) } else { Err(Refusal::Duplicate) }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bytes that arrive go into [`Link::handle`]; bytes to be sent come out of [`Link::next_bytes`] whenever the socket can
 //! take them, so a slow neighbour needs no queue: it simply falls behind in the log, and past its end compares
-//! tables. A link knows its node and nothing of other links; who may replace whom is [`supersedes`].
+//! tables. A link knows its node and nothing of other links; who may replace whom is [`judge`]'s to say.
 
 mod handshake;
 mod open;
@@ -16,6 +16,7 @@ use crate::{
         FRAME_BYTES_MAX, HANDSHAKE_MAX, LINK_ANSWERS_BYTES_MAX, LINK_PIECE_BYTES, NEIGHBOUR_SILENCE_MAX,
     },
     log::LogPosition,
+    members::Fact,
     node::Node,
     server::Name,
     time::{Moment, Now},
@@ -28,7 +29,7 @@ use crate::{
 use handshake::Handshake;
 use open::{Open, Voice};
 
-pub use handshake::{Identity, Peer, Side, supersedes};
+pub use handshake::{Identity, Peer, Side, judge};
 pub use standing::Standing;
 
 /// Why a link ends. Nothing that was merged is undone; the driver closes the connection, and the dialler dials again.
@@ -76,6 +77,27 @@ pub enum LinkEvent {
     },
     /// Both sides hold the same.
     Synced,
+    /// Servers said something new of themselves: all links have something to send.
+    Members,
+    /// Another server has our name, and we are the younger: this server has to stop.
+    Claimed(Claim),
+}
+
+/// How we know that another server has our name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Claim {
+    /// It is older, and answered.
+    #[error("an older server of this name is running: {}", told(.0))]
+    Answered(Box<Fact>),
+    /// A neighbour is linked with it, and keeps refusing us.
+    #[error("a server of this name is linked with {0}")]
+    Refused(Name),
+}
+
+fn told(fact: &Fact) -> String {
+    let address =
+        fact.address.map_or_else(|| "no peer address".to_owned(), |address| format!("peer {address}"));
+    format!("{address}, incarnation {:016x}", fact.incarnation)
 }
 
 /// How far a neighbour had come with our log, or we with its: kept by the driver from one connection to the next.
@@ -124,6 +146,12 @@ impl Link {
         Self { side, state, inbox: Vec::new(), outbox, events: Vec::new(), heard_at: now, began_at: now }
     }
 
+    /// When something came from the peer last.
+    #[must_use]
+    pub const fn heard_at(&self) -> Moment {
+        self.heard_at
+    }
+
     /// Which end of the connection this is.
     #[must_use]
     pub const fn side(&self) -> Side {
@@ -131,7 +159,7 @@ impl Link {
     }
 
     /// Uses a proved connection: `progress` is how far we came with the peer's log before. Call [`Link::handle`] next, with
-    /// no bytes: more may have arrived already.
+    /// no bytes: more may have arrived already. The herd is told, so other links have something to send.
     pub fn open(&mut self, node: &Node, progress: Option<Progress>, now: Moment) {
         let State::Proved(peer) = &self.state else { return };
         let (incarnation, position) = match progress {
@@ -287,10 +315,12 @@ impl Link {
         }
     }
 
-    /// Ends the link for the node: the peer's clock has no say any more.
+    /// Ends the link for the node: the peer's clock has no say any more, and the herd is told, so other links have
+    /// something to send.
     pub fn close(self, node: &Node) {
         if let State::Open(open) = self.state {
             node.forget_clock(&open.peer().server);
+            node.members().link_down(&open.peer().server);
         }
     }
 }

@@ -10,12 +10,14 @@ use crate::{
     time::{Moment, Now, Timestamp},
     wire::{
         comparison::Comparison,
-        peer::{self, Frame, Heartbeat},
+        peer::{self, Frame, Heartbeat, Refusal},
         record::{self, Record},
     },
 };
 
-use super::{LinkError, LinkEvent, Peer, Progress, Side, Standing, catch_up::CatchUp, standing::Gauge};
+use super::{
+    Claim, LinkError, LinkEvent, Peer, Progress, Side, Standing, catch_up::CatchUp, standing::Gauge,
+};
 
 /// Most names in one frame: 1,024 of the longest are 65 KiB, a quarter of what a frame may have.
 const NAMES_PER_FRAME: usize = 1024;
@@ -25,6 +27,8 @@ const NAMES_PER_FRAME: usize = 1024;
 pub(super) struct Open {
     peer: Peer,
     source: Source,
+    /// The revision of the members that the peer has been told.
+    told: u64,
     /// The next position of our log that the peer gets; none before it said what it has.
     cursor: Option<LogPosition>,
     /// How many of our names the peer knows.
@@ -49,7 +53,9 @@ pub(super) struct Voice<'a> {
 
 impl Open {
     pub(super) fn new(node: &Node, peer: Peer, side: Side, merged: LogPosition, now: Moment) -> Self {
+        node.members().link_up(&peer.server);
         Self {
+            told: 0,
             source: node.source_of(&peer.server, peer.incarnation),
             peer,
             cursor: None,
@@ -92,7 +98,10 @@ impl Open {
 
     /// Whether [`Open::next_bytes`] has something to append.
     pub(super) fn has_bytes(&self, node: &Node) -> bool {
-        // A peer that has not said what it has gets nothing yet.
+        if self.told < node.members().revision() {
+            return true;
+        }
+        // A peer that has not said what it has gets no reports yet.
         self.cursor.is_some_and(|cursor| self.catch_up.has_piece() || cursor < node.log_end())
     }
 
@@ -105,7 +114,13 @@ impl Open {
     ) -> Result<(), LinkError> {
         match frame {
             Frame::Hello(_) | Frame::Proof(_) => return Err(LinkError::OutOfTurn),
-            Frame::Refused(refusal) => return Err(LinkError::RefusedByPeer(refusal)),
+            Frame::Refused(refusal) => {
+                let server = self.peer.server.clone();
+                if refusal == Refusal::Claimed && node.members().is_refused_for_good(now.moment) {
+                    voice.events.push(LinkEvent::Claimed(Claim::Refused(server)));
+                }
+                return Err(LinkError::RefusedByPeer(refusal));
+            }
             Frame::Resume { incarnation, position } => {
                 self.start(node, incarnation, position, now, voice.out);
             }
@@ -124,6 +139,11 @@ impl Open {
             }
             Frame::Copy(records) => self.merge(node, records, now, true, voice)?,
             Frame::Heartbeat(heartbeat) => self.observe(node, heartbeat, now),
+            Frame::Members(facts) => {
+                let heard = node.members().merge(self.source, facts, now.moment);
+                voice.events.extend(heard.is_news.then_some(LinkEvent::Members));
+                voice.events.extend(heard.claim.map(|fact| LinkEvent::Claimed(Claim::Answered(fact))));
+            }
             Frame::Compare(step) => self.catch_up.handle(node, &step, now.moment, voice.out),
         }
         Ok(())
@@ -213,8 +233,9 @@ impl Open {
         self.catch_up.handle_time(node, now.moment, out);
     }
 
-    /// Live reports first, then one piece of catching up.
+    /// What servers say of themselves, which is little and rare; then live reports, then one piece of catching up.
     pub(super) fn next_bytes(&mut self, node: &Node, now: Now, out: &mut Vec<u8>) {
+        self.tell_members(node, out);
         let Some(cursor) = self.cursor else { return };
         let mut records = Vec::new();
         match node.read_log(cursor, self.source, LINK_PIECE_BYTES, &mut records) {
@@ -238,6 +259,17 @@ impl Open {
             self.catch_up.next_piece(node, (now.moment, now.clock), &mut piece);
             self.announce(node, out);
             out.append(&mut piece);
+        }
+    }
+
+    /// Passes on what servers said of themselves since the peer was told last.
+    fn tell_members(&mut self, node: &Node, out: &mut Vec<u8>) {
+        if self.told < node.members().revision() {
+            let (facts, told) = node.members().since(self.told, self.source, LINK_PIECE_BYTES);
+            self.told = told;
+            if !facts.is_empty() {
+                peer::encode(out, &Frame::Members(facts));
+            }
         }
     }
 

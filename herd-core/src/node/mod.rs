@@ -10,6 +10,7 @@ mod recovery;
 mod room;
 mod shard;
 
+use core::net::SocketAddr;
 use std::{collections::HashMap, hash::BuildHasherDefault, time::Duration};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -19,11 +20,12 @@ use crate::{
     command::{Command, Iamat},
     limits,
     log::{Log, LogPosition, Overtaken, Source},
+    members::Members,
     report::{Sighting, order_time},
     secret::HerdKey,
     server::{Name, Names, ServerIndex},
     table::Table,
-    time::Timestamp,
+    time::{Moment, Timestamp},
     wire::record::{self, Receipt, Record, RecordError},
 };
 
@@ -56,6 +58,12 @@ pub struct NodeSettings {
     pub clients_max: usize,
     /// Most bytes in the log.
     pub log_bytes_max: usize,
+    /// When this life began, for people.
+    pub started_at: Timestamp,
+    /// The same on the clock that links are driven by.
+    pub started: Moment,
+    /// Where other servers connect, which the herd is told.
+    pub peer_address: Option<SocketAddr>,
 }
 
 impl NodeSettings {
@@ -71,6 +79,9 @@ impl NodeSettings {
             ttl: limits::REPORT_TTL,
             clients_max: limits::CLIENTS_MAX,
             log_bytes_max: limits::LOG_BYTES_MAX,
+            started_at: Timestamp::from_nanos(0),
+            started: Moment::from_nanos(0),
+            peer_address: None,
         }
     }
 }
@@ -112,6 +123,7 @@ pub struct Node {
     /// Held, shared, by each batch from its first look at the table until what it brought is in the log.
     step: RwLock<()>,
     clocks: Clocks,
+    members: Members,
     sources: Mutex<Sources>,
     room: Room,
 }
@@ -138,6 +150,7 @@ impl Node {
             log: Mutex::new(Log::new(settings.log_bytes_max)),
             step: RwLock::default(),
             clocks: Clocks::default(),
+            members: Members::new(&settings),
             sources: Mutex::default(),
             room: Room::default(),
             settings,
@@ -154,6 +167,12 @@ impl Node {
     #[must_use]
     pub const fn names(&self) -> &Names {
         &self.names
+    }
+
+    /// Who belongs to the herd.
+    #[must_use]
+    pub const fn members(&self) -> &Members {
+        &self.members
     }
 
     /// Applies the commands of a client in order, at our time `clock`, and appends an answer for each.
@@ -270,6 +289,10 @@ impl Node {
             && *known == incarnation
         {
             return *source;
+        }
+        if sources.latest.len() >= limits::SERVERS_MAX {
+            // Without it a neighbour may hear again what it told, which does no harm.
+            sources.latest.clear();
         }
         sources.given += 1;
         let source = Source(sources.given);

@@ -6,4 +6,5 @@ pub mod record;
 pub mod block;
 pub mod peer;
 pub mod comparison;
+pub mod members;
 mod fields;

@@ -3,18 +3,22 @@
 //! A frame is a 4-byte little-endian length, one byte of kind (counted in the length), and the payload. All numbers are
 //! little-endian. Decoding borrows, checks every length, and never panics.
 
-use crate::{limits::NAME_BYTES_MAX, log::LogPosition, secret::PROOF_BYTES, server::Name, time::Timestamp};
+use crate::{
+    limits::NAME_BYTES_MAX, log::LogPosition, members::Fact, secret::PROOF_BYTES, server::Name,
+    time::Timestamp,
+};
 
 use super::{
     comparison::Comparison,
     fields::{Fields, push_u64},
+    members,
 };
 
 /// The first bytes of a hello.
 pub const MAGIC: [u8; 4] = *b"herd";
 
 /// The version of this protocol; servers of different versions refuse each other.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes of the random number in a hello.
 pub const NONCE_BYTES: usize = 32;
@@ -24,7 +28,7 @@ pub const HEADER_BYTES: usize = 5;
 
 /// Longest frame, without its length, that a peer may send before it has proved who it is: a hello with two names of the
 /// greatest length.
-pub const GREETING_BYTES_MAX: usize = 1 + 4 + 2 + 8 + NONCE_BYTES + 2 * (1 + NAME_BYTES_MAX);
+pub const GREETING_BYTES_MAX: usize = 1 + 4 + 2 + 8 + NONCE_BYTES + 2 * (1 + NAME_BYTES_MAX) + 1;
 
 /// One thing that a server says to its neighbour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,8 @@ pub enum Frame<'a> {
     Heartbeat(Heartbeat),
     /// A step of comparing tables.
     Compare(Comparison),
+    /// What servers said of themselves.
+    Members(Vec<Fact>),
 }
 
 /// Who a server is.
@@ -82,6 +88,8 @@ pub struct Hello {
     pub herd: Name,
     /// The server's name.
     pub server: Name,
+    /// It asks for an edge that no configuration names.
+    pub joins: bool,
 }
 
 /// A sign of life.
@@ -118,16 +126,24 @@ pub enum Refusal {
     /// The other's certificate does not bear its name. Said inside TLS only.
     #[error("its certificate is another server's")]
     Certificate,
+    /// The one who refuses is linked with another server of that name, or has that name itself.
+    #[error("another server has its name")]
+    Claimed,
+    /// The other joins, and there is no room for it.
+    #[error("as many servers have joined here as may")]
+    Full,
 }
 
 impl Refusal {
-    const ALL: [(u8, Self); 6] = [
+    const ALL: [(u8, Self); 8] = [
         (1, Self::Version),
         (2, Self::Herd),
         (3, Self::Stranger),
         (4, Self::Proof),
         (5, Self::Duplicate),
         (6, Self::Certificate),
+        (7, Self::Claimed),
+        (8, Self::Full),
     ];
 }
 
@@ -170,6 +186,7 @@ fn encode_payload(out: &mut Vec<u8>, frame: &Frame<'_>) -> u8 {
             out.extend_from_slice(&hello.nonce);
             push_name(out, &hello.herd);
             push_name(out, &hello.server);
+            out.push(u8::from(hello.joins));
             1
         }
         Frame::Proof(proof) => {
@@ -211,6 +228,10 @@ fn encode_payload(out: &mut Vec<u8>, frame: &Frame<'_>) -> u8 {
             out.extend_from_slice(records);
             9
         }
+        Frame::Members(facts) => {
+            members::encode(out, facts);
+            10
+        }
         Frame::Compare(step) => step.encode(out),
     }
 }
@@ -245,7 +266,8 @@ fn decode_hello<'a>(fields: &mut Fields<'a>) -> Result<Option<Frame<'a>>, FrameE
     }
     let mut hello = || {
         let (incarnation, nonce) = (fields.u64()?, fields.array()?);
-        Some(Hello { incarnation, nonce, herd: fields.name()?, server: fields.name()? })
+        let (herd, server, joins) = (fields.name()?, fields.name()?, fields.flag()?);
+        Some(Hello { incarnation, nonce, herd, server, joins })
     };
     Ok(hello().map(Frame::Hello))
 }
@@ -280,6 +302,7 @@ fn decode_payload<'a>(kind: u8, fields: &mut Fields<'a>) -> Result<Option<Frame<
             .map(|next| Frame::Reports { next, records: fields.rest() }),
         8 => decode_heartbeat(fields).map(Frame::Heartbeat),
         9 => Some(Frame::Copy(fields.rest())),
+        10 => members::decode(fields).map(Frame::Members),
         16..=23 => Comparison::decode(kind, fields).map(Frame::Compare),
         unknown => return Err(FrameError::Kind(unknown)),
     };
@@ -296,7 +319,7 @@ fn decode_heartbeat(fields: &mut Fields<'_>) -> Option<Heartbeat> {
 }
 
 /// Names have at most 64 bytes, so one byte holds their length.
-fn push_name(out: &mut Vec<u8>, name: &Name) {
+pub(super) fn push_name(out: &mut Vec<u8>, name: &Name) {
     out.push(u8::try_from(name.as_str().len()).unwrap_or(u8::MAX));
     out.extend_from_slice(name.as_str().as_bytes());
 }

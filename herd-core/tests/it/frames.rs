@@ -1,9 +1,12 @@
 //! Frames and records as bytes: encoding and decoding are inverse, and no bytes make a decoder panic.
 
+use std::net::SocketAddr;
+
 use herd_core::{
     digest::LeafSet,
     limits::{FRAME_BYTES_MAX, LEAVES, SHARDS},
     log::LogPosition,
+    members::{Fact, Presence},
     server::{Name, ServerIndex},
     time::Timestamp,
     wire::{
@@ -46,12 +49,49 @@ fn comparison() -> impl Strategy<Value = Comparison> {
     ]
 }
 
-fn frame(bytes: &[u8]) -> impl Strategy<Value = Frame<'_>> {
-    let refusals =
-        vec![Refusal::Version, Refusal::Herd, Refusal::Stranger, Refusal::Proof, Refusal::Duplicate];
+fn address() -> impl Strategy<Value = SocketAddr> {
     prop_oneof![
-        (any::<u64>(), any::<[u8; NONCE_BYTES]>(), name(), name()).prop_map(
-            |(incarnation, nonce, herd, server)| Frame::Hello(Hello { incarnation, nonce, herd, server })
+        (any::<[u8; 4]>(), any::<u16>()).prop_map(SocketAddr::from),
+        (any::<[u8; 16]>(), any::<u16>()).prop_map(SocketAddr::from),
+    ]
+}
+
+pub(crate) fn fact() -> impl Strategy<Value = Fact> {
+    let numbers = any::<[u64; 5]>();
+    let neighbours = prop::collection::btree_set(name(), 0..4);
+    let rest = (any::<bool>(), timestamp(), prop::option::of(address()), neighbours);
+    (name(), numbers, rest).prop_map(|(name, numbers, (has_left, started_at, address, neighbours))| {
+        let [life, incarnation, version, rival, age] = numbers;
+        Fact {
+            name,
+            life,
+            incarnation,
+            version,
+            presence: if has_left { Presence::Left } else { Presence::Present },
+            started_at,
+            rival,
+            age,
+            address,
+            neighbours: neighbours.into_iter().collect(),
+        }
+    })
+}
+
+fn frame(bytes: &'static [u8]) -> impl Strategy<Value = Frame<'static>> {
+    let refusals = vec![
+        Refusal::Version,
+        Refusal::Herd,
+        Refusal::Stranger,
+        Refusal::Proof,
+        Refusal::Duplicate,
+        Refusal::Claimed,
+        Refusal::Full,
+    ];
+    prop_oneof![
+        (any::<u64>(), any::<[u8; NONCE_BYTES]>(), name(), name(), any::<bool>()).prop_map(
+            |(incarnation, nonce, herd, server, joins)| {
+                Frame::Hello(Hello { incarnation, nonce, herd, server, joins })
+            }
         ),
         any::<[u8; 32]>().prop_map(Frame::Proof),
         select(refusals).prop_map(Frame::Refused),
@@ -66,6 +106,7 @@ fn frame(bytes: &[u8]) -> impl Strategy<Value = Frame<'_>> {
             Frame::Heartbeat(Heartbeat { clock, echo, held_nanos, merged })
         }),
         comparison().prop_map(Frame::Compare),
+        prop::collection::vec(fact(), 0..5).prop_map(Frame::Members),
     ]
 }
 

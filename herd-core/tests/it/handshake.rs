@@ -1,8 +1,10 @@
 //! Who gets a link and who does not, and what each side is told.
 
+use std::time::Duration;
+
 use herd_core::{
-    limits::{FRAME_BYTES_MAX, HANDSHAKE_MAX},
-    link::{LinkError, LinkEvent, Peer, Side, supersedes},
+    limits::{CLAIM_SILENCE_MAX, FRAME_BYTES_MAX, HANDSHAKE_MAX},
+    link::{Identity, LinkError, LinkEvent, Peer, Side, judge},
     secret::{HerdKey, Secret},
     wire::peer::{self, Frame, FrameError, GREETING_BYTES_MAX, Hello, NONCE_BYTES, Refusal},
 };
@@ -11,6 +13,10 @@ use crate::{
     nodes::name,
     pair::{End, at, identity, linked, talk},
 };
+
+fn peer(server: &str, incarnation: u64) -> Peer {
+    Peer { server: name(server), incarnation, joins: false }
+}
 
 /// The refusal among the frames of `bytes`, if there is one.
 fn refusal(mut bytes: &[u8]) -> Option<Refusal> {
@@ -94,7 +100,13 @@ fn a_proof_that_is_reflected_proves_nothing() {
     // With a hello of its own that has everything of the listener's but the name, and the listener's proof.
     let mut b = End::acceptor(identity("B", "A"), 2);
     let _ = b.say(at(1));
-    let hello = Hello { incarnation: 8, nonce: [2; NONCE_BYTES], herd: name("test"), server: name("A") };
+    let hello = Hello {
+        incarnation: 8,
+        nonce: [2; NONCE_BYTES],
+        herd: name("test"),
+        server: name("A"),
+        joins: false,
+    };
     b.hear(&bytes_of(&Frame::Hello(hello)), None, at(1)).unwrap();
     let proof = b.say(at(1));
     let ended = b.hear(&proof, None, at(1));
@@ -138,15 +150,51 @@ fn a_peer_that_says_nothing_is_given_up_when_the_handshake_is_over() {
 
 #[test]
 fn both_ends_keep_the_same_one_of_two_connections_whichever_they_saw_first() {
-    let peer = |server: &str, incarnation| Peer { server: name(server), incarnation };
     let (a, b) = (peer("A", 1), peer("B", 1));
-    // One that A dialled and one that B dialled: whether the first stands back for the second, as either end sees it.
-    let at_a = |new, current| supersedes(&a.server, (&b, new), (&b, current));
-    let at_b = |new, current| supersedes(&b.server, (&a, new), (&a, current));
+    // One that A dialled and one that B dialled: what becomes of the first given the second, as either end sees it.
+    let judged = |own: &Peer, other: &Peer, new, current| {
+        judge(&own.server, (other, new), Some((other, current, Duration::ZERO)))
+    };
+    let at_a = |new, current| judged(&a, &b, new, current);
+    let at_b = |new, current| judged(&b, &a, new, current);
     // A has the smaller name: what it dialled stays.
-    assert!(at_a(Side::Dialler, Side::Acceptor) && !at_a(Side::Acceptor, Side::Dialler));
-    assert!(at_b(Side::Acceptor, Side::Dialler) && !at_b(Side::Dialler, Side::Acceptor));
-    // Who dials again has lost the first one; who lives again has lost all.
-    assert!(at_a(Side::Dialler, Side::Dialler) && at_b(Side::Acceptor, Side::Acceptor));
-    assert!(supersedes(&a.server, (&peer("B", 2), Side::Acceptor), (&b, Side::Dialler)));
+    let stands_back = Err(Refusal::Duplicate);
+    assert_eq!(at_a(Side::Dialler, Side::Acceptor), Ok(()));
+    assert_eq!(at_a(Side::Acceptor, Side::Dialler), stands_back);
+    assert_eq!(at_b(Side::Acceptor, Side::Dialler), Ok(()));
+    assert_eq!(at_b(Side::Dialler, Side::Acceptor), stands_back);
+    // Who dials again has lost the first one.
+    assert_eq!(at_a(Side::Dialler, Side::Dialler), Ok(()));
+    assert_eq!(at_b(Side::Acceptor, Side::Acceptor), Ok(()));
+}
+
+#[test]
+fn a_name_is_taken_while_its_server_is_heard_and_no_longer() {
+    let (old, new) = (peer("B", 1), peer("B", 2));
+    let judged = |side, silence| judge(&name("A"), (&new, side), Some((&old, Side::Dialler, silence)));
+    for side in [Side::Dialler, Side::Acceptor] {
+        assert_eq!(judged(side, Duration::ZERO), Err(Refusal::Claimed));
+        assert_eq!(judged(side, CLAIM_SILENCE_MAX - Duration::from_millis(1)), Err(Refusal::Claimed));
+        assert_eq!(judged(side, CLAIM_SILENCE_MAX), Ok(()), "a life whose end nobody saw");
+        assert_eq!(judge(&name("A"), (&new, side), None), Ok(()));
+        // Ours, to begin with.
+        assert_eq!(judge(&name("B"), (&new, side), None), Err(Refusal::Claimed));
+    }
+}
+
+#[test]
+fn who_joins_is_let_in_although_no_configuration_names_it() {
+    let joiner = || Identity { joins: true, neighbours: Vec::new(), ..identity("C", "B") };
+    let mut c = End::contacting(joiner(), 1);
+    let mut b = End::acceptor(identity("B", "A"), 2);
+    talk(&mut c, &mut b, at(1)).unwrap();
+    let joined = Peer { joins: true, ..peer("C", 8) };
+    assert_eq!(b.events.first(), Some(&LinkEvent::Proved(joined)));
+    assert!(c.link.progress().is_some(), "an empty herd agrees at once");
+    // The secret is asked of everybody.
+    let stranger = Identity { key: HerdKey::derive(&name("test"), Some(&Secret::new("guess"))), ..joiner() };
+    check(End::contacting(stranger, 1), Refusal::Proof);
+    // Whoever dials itself learns so.
+    let itself = Identity { joins: true, ..identity("B", "A") };
+    check(End::contacting(itself, 1), Refusal::Stranger);
 }

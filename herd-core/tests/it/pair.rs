@@ -29,6 +29,7 @@ pub(crate) fn identity(server: &str, neighbour: &str) -> Identity {
         incarnation: 8,
         key: HerdKey::derive(&name("test"), Some(&Secret::new("secret"))),
         neighbours: vec![name(neighbour)],
+        joins: false,
     }
 }
 
@@ -45,6 +46,13 @@ impl End {
         let node = node(identity.server.as_str());
         let expected = Some(name(expected));
         let link = Link::new(identity, Side::Dialler, expected, [nonce; NONCE_BYTES], at(0).moment);
+        Self { node, link, events: Vec::new() }
+    }
+
+    /// One that joins.
+    pub(crate) fn contacting(identity: Identity, nonce: u8) -> Self {
+        let node = node(identity.server.as_str());
+        let link = Link::new(identity, Side::Dialler, None, [nonce; NONCE_BYTES], at(0).moment);
         Self { node, link, events: Vec::new() }
     }
 

@@ -1,9 +1,11 @@
 //! What a server does with its connections: reads, writes, tells links the time, and decides which connection is the
 //! link with a neighbour. The real driver does the same with sockets.
 
+use std::time::Duration;
+
 use herd_core::{
     limits::REDIAL_FIRST,
-    link::{Identity, Link, LinkError, LinkEvent, Peer, Side, supersedes},
+    link::{Identity, Link, LinkError, LinkEvent, Peer, Side, judge},
     server::Name,
     time::Moment,
     wire::peer::{NONCE_BYTES, Refusal},
@@ -114,6 +116,7 @@ impl Server {
             incarnation: settings.incarnation,
             key: settings.herd_key.clone(),
             neighbours: self.neighbours.iter().map(|(_, name)| name.clone()).collect(),
+            joins: false,
         };
         let nonce: [u8; NONCE_BYTES] = std::array::from_fn(|_| fabric.rng.u8(..));
         let end = End {
@@ -139,7 +142,11 @@ impl Server {
             let mut has_opened = false;
             for event in end.link.take_events() {
                 match event {
-                    LinkEvent::Proved(peer) => has_opened = self.judge(id, peer, fabric),
+                    LinkEvent::Proved(peer) => {
+                        has_opened = self.judge(id, peer, fabric);
+                        // Our own fact tells of the link.
+                        has_news |= has_opened;
+                    }
                     LinkEvent::Fresh { records, evicted, by_copy } => {
                         has_news = true;
                         fabric.report.evicted += evicted as u64;
@@ -147,6 +154,8 @@ impl Server {
                         self.learn(&records, fabric);
                     }
                     LinkEvent::Synced => fabric.report.synced += 1,
+                    LinkEvent::Members => has_news = true,
+                    LinkEvent::Claimed(claim) => fabric.accuse(|| format!("{}: {claim}", self.name)),
                 }
             }
             if let Err(error) = result {
@@ -182,16 +191,14 @@ impl Server {
             return false;
         };
         let current = life.edges.get(edge).and_then(|edge| edge.current);
-        let stays = current.and_then(|current| life.ends.get(&current)).is_some_and(|held| {
-            let held_peer = held.peer.as_ref();
-            let side = life.ends.get(&id).map(|end| end.link.side());
-            held_peer.zip(side).is_some_and(|(held_peer, side)| {
-                !supersedes(&self.name, (&peer, side), (held_peer, held.link.side()))
-            })
+        let held = current.and_then(|current| life.ends.get(&current)).and_then(|held| {
+            let silence = Duration::from_nanos(fabric.now.saturating_sub(held.heard_at));
+            Some((held.peer.as_ref()?, held.link.side(), silence))
         });
-        if stays {
+        let Some(side) = life.ends.get(&id).map(|end| end.link.side()) else { return false };
+        if let Err(refusal) = judge(&self.name, (&peer, side), held) {
             if let Some(end) = life.ends.get_mut(&id) {
-                end.link.refuse(Refusal::Duplicate);
+                end.link.refuse(refusal);
             }
             self.end(id, None, fabric);
             return false;
@@ -228,8 +235,10 @@ impl Server {
         end.link.close(&life.node);
         if let Some(error) = error {
             fabric.report.count_error(&error);
-            let is_harmless =
-                matches!(error, LinkError::Silent(_) | LinkError::RefusedByPeer(Refusal::Duplicate));
+            let is_harmless = matches!(
+                error,
+                LinkError::Silent(_) | LinkError::RefusedByPeer(Refusal::Duplicate | Refusal::Claimed)
+            );
             if !is_harmless {
                 fabric.accuse(|| format!("{}: a link between honest servers ended: {error}", self.name));
             }

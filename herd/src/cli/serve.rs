@@ -104,7 +104,8 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
             () = renewal => {}
         }
     };
-    run_server(settings, listeners, shutdown).await.map_err(|error| Failure::AtWork(error.into()))
+    let ended = run_server(settings, listeners, shutdown).await;
+    ended.map(drop).map_err(|error| Failure::AtWork(error.into()))
 }
 
 /// What the configuration makes of this server. Opens the provider's files, so that what is wrong with them is said

@@ -18,7 +18,10 @@ use super::{
     registry::Figures,
     strangers::Place,
 };
-use crate::traffic::{Channel, Party};
+use crate::{
+    ending::Ending,
+    traffic::{Channel, Party},
+};
 
 /// Time for a neighbour to take what was sent last, and to close its end.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
@@ -35,9 +38,9 @@ pub(super) enum ConnectionError {
     /// The operating system gave no random numbers.
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),
-    /// There is a better connection with the same neighbour.
-    #[error("another connection with the same neighbour is the link")]
-    Duplicate,
+    /// There is a better connection with the same neighbour, or one with another server of its name, or no room.
+    #[error("refused {1}: {0}")]
+    Unwanted(Refusal, Name),
     /// The peer proved to know what the herd knows, but its certificate is for somebody else.
     #[error("it says that it is {claimed}, its certificate is for {vouched}")]
     Impostor {
@@ -61,11 +64,13 @@ impl ConnectionError {
     /// One of the two does not want the other, and somebody has to change a configuration.
     pub(super) const fn is_refusal(&self) -> bool {
         match self {
-            Self::Link(LinkError::RefusedByPeer(refusal)) => !matches!(refusal, Refusal::Duplicate),
+            Self::Link(LinkError::RefusedByPeer(refusal)) | Self::Unwanted(refusal, _) => {
+                !matches!(refusal, Refusal::Duplicate)
+            }
             Self::Link(error) => matches!(error, LinkError::Refused(..)),
             Self::Envelope(error) => error.is_refusal(),
             Self::Impostor { .. } | Self::Exposed => true,
-            Self::Random(_) | Self::Duplicate | Self::Replaced | Self::Stopping => false,
+            Self::Random(_) | Self::Replaced | Self::Stopping => false,
         }
     }
 }
@@ -164,6 +169,7 @@ impl Connection {
             self.farewell(&mut link).await;
         }
         link.close(links.engine.node());
+        links.engine.wake();
         Ended { was_open: self.neighbour.is_some(), why }
     }
 
@@ -219,7 +225,7 @@ impl Connection {
     fn note(&self, link: &Link) {
         if let Some(standing) = link.standing() {
             let (sent, received) = self.envelope.moved();
-            *self.figures.lock() = Figures { standing, sent, received };
+            *self.figures.lock() = Figures { standing, sent, received, heard_at: link.heard_at() };
         }
     }
 
@@ -242,6 +248,8 @@ impl Connection {
                         drop(pen);
                         engine.conclude(&Effects { fresh: records, evicted });
                     }
+                    LinkEvent::Members => engine.wake(),
+                    LinkEvent::Claimed(claim) => engine.end(Ending::Claimed(claim)),
                     LinkEvent::Synced => {
                         let neighbour = self.neighbour.as_ref().map(tracing::field::display);
                         tracing::info!(neighbour, clients = engine.node().clients(), "synced");
@@ -261,16 +269,18 @@ impl Connection {
             return Err(ConnectionError::Impostor { claimed: peer.server.clone(), vouched });
         }
         let engine = &self.links.engine;
-        let Some(admission) = self.links.registry.admit(self.number, peer, (self.side, self.party.peer))
-        else {
-            link.refuse(Refusal::Duplicate);
-            return Err(ConnectionError::Duplicate);
-        };
+        let (now, side) = (engine.now().moment, (self.side, self.party.peer));
+        let admission = self.links.registry.admit(self.number, peer, side, now).map_err(|refusal| {
+            link.refuse(refusal);
+            ConnectionError::Unwanted(refusal, peer.server.clone())
+        })?;
         (self.replaced, self.figures) = (admission.replaced, admission.figures);
         self.neighbour = Some(peer.server.clone());
         engine.traffic().pen().came(self.party, engine.clock(), peer.server.as_str());
         tracing::info!(neighbour = %peer.server, "link up");
-        link.open(engine.node(), admission.progress, engine.now().moment);
+        link.open(engine.node(), admission.progress, now);
+        // Our fact tells of the link.
+        engine.wake();
         // What the peer sent right behind its proof has arrived already.
         Ok(link.handle(engine.node(), &[], engine.now())?)
     }

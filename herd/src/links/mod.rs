@@ -78,7 +78,7 @@ impl Links {
     ) -> Arc<Self> {
         let links = Arc::new(Self {
             engine,
-            registry: Registry::new(identity.server.clone(), &identity.neighbours),
+            registry: Registry::new(identity.server.clone(), identity.neighbours.clone()),
             connections: AtomicU64::new(0),
             strangers: Arc::default(),
             certificates,
@@ -151,10 +151,12 @@ impl Links {
             } else {
                 tracing::debug!(%neighbour, %address, why, "a connection to a neighbour ended");
             }
-            if ended.was_open {
+            // Whoever turns us away by its own lights has let us in first.
+            let was_link = ended.was_open && !ended.why.is_refusal();
+            if was_link {
                 told = None;
             }
-            pause = if ended.was_open { REDIAL_FIRST } else { (pause * 2).min(REDIAL_LONGEST) };
+            pause = if was_link { REDIAL_FIRST } else { (pause * 2).min(REDIAL_LONGEST) };
             if self.draining.run_until_cancelled(time::sleep(jittered(pause))).await.is_none() {
                 return;
             }

@@ -3,8 +3,11 @@
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use herd_core::{
-    link::{Peer, Progress, Side, Standing, supersedes},
+    limits::JOINERS_MAX,
+    link::{Peer, Progress, Side, Standing, judge},
     server::Name,
+    time::Moment,
+    wire::peer::Refusal,
 };
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -16,6 +19,7 @@ use crate::gateway::{LinkState, LinkUp};
 #[derive(Debug)]
 pub(super) struct Registry {
     own: Name,
+    neighbours: Vec<Name>,
     edges: Mutex<BTreeMap<Name, Edge>>,
     changed: Notify,
 }
@@ -50,6 +54,8 @@ pub(super) struct Figures {
     pub(super) sent: u64,
     /// Bytes received.
     pub(super) received: u64,
+    /// When something came from the neighbour last.
+    pub(super) heard_at: Moment,
 }
 
 /// Leave to open a link.
@@ -64,28 +70,36 @@ pub(super) struct Admission {
 }
 
 impl Registry {
-    /// Nobody of the neighbours is linked yet.
-    pub(super) fn new(own: Name, neighbours: &[Name]) -> Self {
+    /// Of server `own`, whose configured edges lead to `neighbours`; none of them is linked yet.
+    pub(super) fn new(own: Name, neighbours: Vec<Name>) -> Self {
         let edges = neighbours.iter().map(|name| (name.clone(), Edge::default())).collect();
-        Self { own, edges: Mutex::new(edges), changed: Notify::new() }
+        Self { own, neighbours, edges: Mutex::new(edges), changed: Notify::new() }
     }
 
     /// Makes connection `number` from or to `address` the link with `peer`, unless there is one that is to stay.
+    ///
+    /// # Errors
+    /// What the peer is to be told.
     pub(super) fn admit(
         &self,
         number: u64,
         peer: &Peer,
         (side, address): (Side, Option<SocketAddr>),
-    ) -> Option<Admission> {
+        now: Moment,
+    ) -> Result<Admission, Refusal> {
         let mut edges = self.edges.lock();
-        let edge = edges.entry(peer.server.clone()).or_default();
-        if let Some(current) = &edge.current {
-            if !supersedes(&self.own, (peer, side), (&current.peer, current.side)) {
-                return None;
-            }
+        let current = edges.get(&peer.server).and_then(|edge| edge.current.as_ref());
+        let known =
+            current.map(|current| (&current.peer, current.side, now.since(current.figures.lock().heard_at)));
+        judge(&self.own, (peer, side), known)?;
+        if let Some(current) = current {
             current.replaced.cancel();
+        } else if side == Side::Acceptor && !self.neighbours.contains(&peer.server) {
+            self.make_room(&mut edges)?;
         }
-        let (replaced, figures) = (CancellationToken::new(), Arc::default());
+        let edge = edges.entry(peer.server.clone()).or_default();
+        let figures = Arc::new(Mutex::new(Figures { heard_at: now, ..Figures::default() }));
+        let replaced = CancellationToken::new();
         edge.links += 1;
         edge.past = edge.figures();
         edge.current = Some(Current {
@@ -96,7 +110,16 @@ impl Registry {
             replaced: replaced.clone(),
             figures: Arc::clone(&figures),
         });
-        Some(Admission { progress: edge.progress, replaced, figures })
+        Ok(Admission { progress: edge.progress, replaced, figures })
+    }
+
+    /// Forgets joiners that are gone for the sake of one that comes.
+    fn make_room(&self, edges: &mut BTreeMap<Name, Edge>) -> Result<(), Refusal> {
+        if edges.len() < self.neighbours.len() + JOINERS_MAX {
+            return Ok(());
+        }
+        edges.retain(|name, edge| edge.current.is_some() || self.neighbours.contains(name));
+        if edges.len() < self.neighbours.len() + JOINERS_MAX { Ok(()) } else { Err(Refusal::Full) }
     }
 
     /// Takes note that `neighbour` is dialled once more.
@@ -146,14 +169,14 @@ impl Edge {
     /// What all its links together came to.
     fn figures(&self) -> Figures {
         let Some(current) = &self.current else { return self.past };
-        let Figures { mut standing, sent, received } = *current.figures.lock();
+        let Figures { mut standing, sent, received, heard_at } = *current.figures.lock();
         standing.copied += self.past.standing.copied;
         standing.healed += self.past.standing.healed;
-        Figures { standing, sent: sent + self.past.sent, received: received + self.past.received }
+        Figures { standing, sent: sent + self.past.sent, received: received + self.past.received, heard_at }
     }
 
     fn state(&self, neighbour: &Name, record_bytes: u64) -> LinkState {
-        let Figures { standing, sent, received } = self.figures();
+        let Figures { standing, sent, received, .. } = self.figures();
         let up = self.current.as_ref().map(|current| LinkUp {
             address: current.address,
             is_dialled: current.side == Side::Dialler,

@@ -34,6 +34,7 @@ fn dial(address: SocketAddr, herd: &str, server: &str, secret: Option<&str>) -> 
         incarnation: 1,
         key,
         neighbours: vec![name("Goloman")],
+        joins: false,
     };
     let now = || Now { moment: Moment::from_nanos(0), clock: Timestamp::from_nanos(1) };
     let mut link = Link::new(identity, Side::Dialler, None, [7; 32], Moment::from_nanos(0));
