@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command that talks to a person")]
 
 mod check;
+mod fuzz;
 mod tally;
 mod tidy;
 
@@ -19,7 +20,9 @@ const HELP: &str = "\
 cargo xtask test                 everything that must hold: format, clippy, tidy, tests, docs
 cargo xtask tidy                 only the rules that no lint knows
 cargo xtask sim --seeds N [--scenario X] [--seed S]
-                                 whole herds in one thread, each from one seed";
+                                 whole herds in one thread, each from one seed
+cargo xtask fuzz [TARGET..] [--seconds N] [--jobs N]
+                                 random input for every decoder, 600 seconds each unless told otherwise";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         ("test", []) => check::run(),
         ("tidy", []) => tidy::run(),
         ("sim", rest) => simulate(rest),
+        ("fuzz", rest) => fuzz::run(rest),
         ("" | "help" | "--help" | "-h", _) => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

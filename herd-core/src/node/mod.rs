@@ -283,7 +283,7 @@ impl Node {
     }
 
     /// The source that stands for this life of a neighbour.
-    pub(crate) fn source_of(&self, neighbour: &Name, incarnation: u64) -> Source {
+    pub fn source_of(&self, neighbour: &Name, incarnation: u64) -> Source {
         let mut sources = self.sources.lock();
         if let Some((known, source)) = sources.latest.get(neighbour)
             && *known == incarnation

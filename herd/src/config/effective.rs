@@ -5,6 +5,7 @@ use std::{fmt, io, path::absolute};
 use super::{
     Config, NearbyConfig, TlsFiles,
     quantity::{Size, Span},
+    quoted::Quoted,
 };
 use crate::nearby::{MessagesConfig, PlacesConfig};
 
@@ -33,8 +34,8 @@ impl Config {
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "name = {:?}", self.name.as_str())?;
-        writeln!(f, "data_dir = {:?}", self.data_dir)?;
-        writeln!(f, "log_dir = {:?}", self.log_dir)?;
+        writeln!(f, "data_dir = {}", Quoted(&self.data_dir))?;
+        writeln!(f, "log_dir = {}", Quoted(&self.log_dir))?;
         if self.secret.is_some() {
             writeln!(f, "secret = \"***\"")?;
         }

@@ -18,6 +18,7 @@ mod effective;
 mod mistake;
 mod preset;
 pub(crate) mod quantity;
+pub(crate) mod quoted;
 mod secret;
 pub(crate) mod section;
 mod tls;

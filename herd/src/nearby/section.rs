@@ -15,7 +15,7 @@ use super::{
     messages::{twitter::Twitter, x::X},
     upstream::Upstream,
 };
-use crate::config::{Secret, SecretKeys, section::span};
+use crate::config::{Secret, SecretKeys, quoted::Quoted, section::span};
 
 /// Longest key in bytes: providers' own have up to some hundred, and one header or URL has to hold it.
 const KEY_BYTES_MAX: usize = 4096;
@@ -133,7 +133,7 @@ impl fmt::Display for PlacesConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "provider = {:?}", self.provider.as_str())?;
         if let Some(index) = &self.index {
-            writeln!(f, "index = {index:?}")?;
+            writeln!(f, "index = {}", Quoted(index))?;
         }
         let is_remote = self.provider != PlacesProvider::Embedded;
         if is_remote {
@@ -149,7 +149,7 @@ impl fmt::Display for MessagesConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "provider = {:?}", self.provider.as_str())?;
         if let Some(index) = &self.index {
-            writeln!(f, "index = {index:?}")?;
+            writeln!(f, "index = {}", Quoted(index))?;
         }
         let is_remote = self.provider != MessagesProvider::Embedded;
         if is_remote {

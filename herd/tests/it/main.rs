@@ -23,3 +23,4 @@ mod secrecy;
 mod admin;
 mod status;
 mod spending;
+mod corpora;

@@ -4,7 +4,7 @@ mod answer;
 mod replies;
 mod connection;
 mod tcp;
-mod udp;
+pub mod udp;
 
 use crate::listen::Listeners;
 

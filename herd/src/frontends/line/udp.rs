@@ -10,6 +10,7 @@ use tokio::net::UdpSocket;
 
 use crate::{
     frontends::Service,
+    gateway::Gateway,
     muffler::Muffler,
     traffic::{Channel, Party},
 };
@@ -46,7 +47,7 @@ pub(super) async fn serve(socket: UdpSocket, service: Service) {
         if datagrams.is_empty() && is_stopping {
             return;
         }
-        for (reply, client) in replies(&service, &buffer, &datagrams) {
+        for (reply, client) in replies(&service.gateway, service.limits.line_bytes_max, &buffer, &datagrams) {
             let sent = reply.len() <= DATAGRAM_BYTES_MAX && socket.send_to(&reply, client).await.is_ok();
             if !sent && let Some(datagrams) = unanswered.count(1) {
                 tracing::warn!(datagrams, "datagrams could not be answered");
@@ -82,18 +83,19 @@ fn may_be_answered(client: SocketAddr) -> bool {
     is_one_machine && client.port() != 0
 }
 
-/// Answers datagrams together: the replies to each, unless there are none.
-fn replies(
-    service: &Service,
+/// Answers datagrams together, each a part of `buffer` and its sender: the replies to each, unless there are none.
+#[must_use]
+pub fn replies(
+    gateway: &Gateway,
+    line_bytes_max: usize,
     buffer: &[u8],
     datagrams: &[(Range<usize>, SocketAddr)],
 ) -> Vec<(Vec<u8>, SocketAddr)> {
-    let gateway = &service.gateway;
     let mut lines = Vec::new();
     let mut counts = Vec::with_capacity(datagrams.len());
     for (range, _) in datagrams {
         let before = lines.len();
-        push_lines(&mut lines, buffer.get(range.clone()).unwrap_or_default(), service.limits.line_bytes_max);
+        push_lines(&mut lines, buffer.get(range.clone()).unwrap_or_default(), line_bytes_max);
         counts.push(lines.len() - before);
     }
     let mut commands = answer::parse(&lines, &gateway.provider().limits);

@@ -51,8 +51,19 @@ impl Embedded {
     /// # Errors
     /// The file is missing, is no index, is of another version, or damaged.
     pub fn open(path: Option<&Path>) -> Result<Self, IndexError> {
-        let index = path.map_or_else(builtin::index, Index::open)?;
-        Ok(Self { index: Arc::new(index), readers: Arc::new(Semaphore::new(READERS_MAX)) })
+        Ok(Self::new(path.map_or_else(builtin::index, Index::open)?))
+    }
+
+    /// Checks an index that is in memory; it answers without a wait.
+    ///
+    /// # Errors
+    /// The bytes are no index, of another version, or damaged.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, IndexError> {
+        Ok(Self::new(Index::from_bytes(bytes, Path::new("(in memory)"))?))
+    }
+
+    fn new(index: Index) -> Self {
+        Self { index: Arc::new(index), readers: Arc::new(Semaphore::new(READERS_MAX)) }
     }
 
     /// Number of places.

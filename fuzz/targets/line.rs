@@ -1,0 +1,68 @@
+//! The line protocol: any stream, cut into reads anyhow, gives its lines; each of them is answered with its own words.
+//!
+//! Input: the longest line in bytes, the bytes of a read, then the stream.
+#![cfg_attr(fuzzing, no_main)]
+
+use herd_core::{
+    command::{Command, QuestionLimits},
+    server::ServerIndex,
+    time::Timestamp,
+    wire::{
+        line,
+        lines::{Line, LineSplitter},
+        record::{self, Receipt, Record},
+    },
+};
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| check(input));
+
+pub(crate) fn check(input: &[u8]) {
+    let [line_bytes_max, read_bytes, stream @ ..] = input else { return };
+    let line_bytes_max = usize::from(*line_bytes_max);
+    let told = |line: Line<'_>| match line {
+        Line::Whole(bytes) => (bytes.to_vec(), true),
+        Line::TooLong(head) => (head.to_vec(), false),
+    };
+    let mut splitter = LineSplitter::new(line_bytes_max);
+    let mut lines = Vec::new();
+    for read in stream.chunks(usize::from(*read_bytes).max(1)) {
+        lines.extend(splitter.split(read).lines().map(told));
+    }
+    lines.extend(splitter.finish().lines().map(told));
+    let sent = stream.strip_suffix(b"\n").unwrap_or(stream).split(|&byte| byte == b'\n');
+    let cut = |line: &[u8]| (line[..line.len().min(line_bytes_max)].to_vec(), line.len() <= line_bytes_max);
+    let expected: Vec<_> = if stream.is_empty() { Vec::new() } else { sent.map(cut).collect() };
+    assert_eq!(lines, expected);
+    lines.iter().for_each(|(line, _)| check_line(line));
+}
+
+fn check_line(line: &[u8]) {
+    let limits = QuestionLimits { radius_km_max: Some(50), bound_max: 20 };
+    let mut reply = Vec::new();
+    match line::parse(line, &limits) {
+        Command::Iamat(iamat) => {
+            let words = [iamat.client.as_bytes(), iamat.location.text(), iamat.time.text()].join(&b' ');
+            let plain = [b"IAMAT ", words.as_slice()].concat();
+            assert_eq!(line::parse(&plain, &limits), Command::Iamat(iamat));
+            let at = Timestamp::from_nanos(7);
+            let receipt = Receipt { server: ServerIndex::from_bits(0), received_at: at, order_time: at };
+            let mut bytes = Vec::new();
+            record::encode(&mut bytes, &iamat, receipt);
+            let record = Record::decode(&bytes).unwrap();
+            let (mut location, mut time) = (Vec::new(), Vec::new());
+            record.print_location(&mut location);
+            record.print_time(&mut time);
+            let skew = at.nanos_since(record.client_time());
+            line::print_at(&mut reply, "Fuzz", skew, record.client(), &location, &time);
+            assert!(reply.ends_with(&[b" ", words.as_slice(), b"\n"].concat()), "other words than sent");
+        }
+        Command::Whatsat(whatsat) => {
+            assert!((0.0..=50.0).contains(&whatsat.question.radius_km) && whatsat.question.bound <= 20);
+        }
+        Command::Invalid => {
+            line::print_refusal(&mut reply, line);
+            assert_eq!(reply, [b"? ", line::copy_of(line), b"\n"].concat());
+        }
+    }
+}
