@@ -13,7 +13,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| check(input));
 const SECRET: &str = "a secret that nobody is to see";
 
 pub(crate) fn check(input: &[u8]) {
-    let Ok(text) = str::from_utf8(input) else { return };
+    // Whoever writes it in the wrong place may see it there.
+    let Some(text) = str::from_utf8(input).ok().filter(|text| !text.contains(SECRET)) else { return };
     let parse = |text: &str| {
         Config::parse(text, "herd.toml", Path::new(""), &|name| (name == "S").then(|| SECRET.to_owned()))
     };

@@ -80,5 +80,6 @@ fn identity(server: &str) -> Identity {
         incarnation: INCARNATION,
         key: HerdKey::derive(&name("fuzz"), Some(&Secret::new("a secret of some length"))),
         neighbours: vec![name("A"), name("B")],
+        joins: false,
     }
 }

@@ -20,17 +20,17 @@ pub(crate) fn check(input: &[u8]) {
         ends.iter_mut().for_each(End::speak);
         let [a, b] = &mut ends;
         let (end, other) = if what & 1 == 0 { (a, b) } else { (b, a) };
-        let count = usize::from(count);
-        let first = |bytes: &[u8]| bytes[..count.min(bytes.len())].to_vec();
-        let unheard = other.said.get(end.passed..).unwrap_or_default();
-        let is_made_up = what >> 1 & 3 == 1;
+        let first = |bytes: &[u8]| bytes[..bytes.len().min(usize::from(count))].to_vec();
+        let next = first(&other.said[end.passed..]);
+        if what >> 1 & 3 != 1 {
+            end.passed += next.len();
+        }
         let bytes = match what >> 1 & 3 {
-            0 => first(unheard),
-            1 => vec![byte; count],
+            0 => next,
+            1 => vec![byte; usize::from(count)],
             2 => first(&end.said),
             _ => Vec::new(),
         };
-        end.passed += if is_made_up { 0 } else { count };
         end.hear(&bytes, other);
     }
     assert!(ends.iter().all(|end| end.said.len() <= SAID_BYTES_MAX), "a stranger makes a server talk");

@@ -3,26 +3,13 @@
 //! Input: datagrams, with a byte 255 between two.
 #![cfg_attr(fuzzing, no_main)]
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
-    sync::{Arc, LazyLock},
-};
+mod gateway;
 
-use herd::{
-    clock::Clock,
-    engine::Engine,
-    frontends::line::udp,
-    gateway::{Gateway, Provider},
-    nearby::{Nearby, PLACES_LIMITS, PlacesConfig, gate::Home},
-    traffic::Traffic,
-};
-use herd_core::{
-    node::{Node, NodeSettings},
-    secret::HerdKey,
-    server::Name,
-    time::Timestamp,
-};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use herd::frontends::line::udp;
+
+use gateway::GATEWAY;
 
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|input: &[u8]| check(input));
@@ -30,18 +17,6 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| check(input));
 const LINE_BYTES_MAX: usize = 100;
 /// `AT `, a space, the server's name and the skew come in place of `IAMAT `.
 const LINE_GROWTH_MAX: usize = 32;
-
-static GATEWAY: LazyLock<Gateway> = LazyLock::new(|| {
-    let name = Name::new("Fuzz").unwrap();
-    let mut settings = NodeSettings::new(name.clone(), 1, 2, HerdKey::derive(&name, None));
-    settings.clients_max = 1000;
-    let clock = Clock::standing(Timestamp::from_nanos(1_700_000_000_000_000_000));
-    let home = Home { budget_file: PathBuf::new(), clock: clock.clone() };
-    let control = Arc::new(Nearby::places(&PlacesConfig::default(), Path::new(""), home).unwrap());
-    let ask = Arc::new(|_, _| panic!("a datagram buys no answer of a provider"));
-    let engine = Engine::new(Arc::new(Node::new(settings)), clock, Traffic::off());
-    Gateway::new(Arc::new(engine), Provider { subject: "places", limits: PLACES_LIMITS, ask, control })
-});
 
 pub(crate) fn check(input: &[u8]) {
     let mut datagrams = Vec::new();

@@ -239,7 +239,9 @@ impl Node {
         let (mut taken, mut fresh) = (0, Vec::new());
         self.visit(&order, |shard, place, i| {
             let Some(record) = records.get(i).filter(|r| r.received_at() >= expired) else { return };
-            let is_late = record.received_at() < evicted_before;
+            // Those that were heard of at once are told apart by their hash.
+            let may_be_late = record.received_at() <= evicted_before.0;
+            let is_late = may_be_late && self.placement.standing(record) < evicted_before;
             if is_late && !has_room && shard.find(place, record.client()).is_none() {
                 return;
             }

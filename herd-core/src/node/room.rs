@@ -1,6 +1,6 @@
 //! The bounds of the table: reports that expire, and the longest-silent clients that go when it is full.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -25,8 +25,8 @@ pub(super) struct Room {
     bytes: AtomicUsize,
     /// Held by the one that makes room.
     evicting: Mutex<()>,
-    /// Reports received before this had to go, or would have had to.
-    evicted_before: AtomicU64,
+    /// Reports that stand before this had to go, or would have had to.
+    evicted_before: Mutex<Standing>,
     /// The shard to be swept next.
     sweeping: AtomicUsize,
 }
@@ -44,10 +44,10 @@ impl Room {
 }
 
 impl Node {
-    /// Reports received before this are those that go when the table is full. They are no news: flooded, they would
+    /// Reports that stand before this are those that go when the table is full. They are no news: flooded, they would
     /// go round a cycle of servers that each take them, pass them on and drop them again.
-    pub(super) fn evicted_before(&self) -> Timestamp {
-        Timestamp::from_nanos(self.room.evicted_before.load(Ordering::Relaxed))
+    pub(super) fn evicted_before(&self) -> Standing {
+        *self.room.evicted_before.lock()
     }
 
     /// Whether there is room for clients that have been silent for long.
@@ -111,7 +111,9 @@ impl Node {
         let going = (surplus + held.len() / 256).min(last);
         let (_, limit, _) = held.select_nth_unstable(going);
         let before = self.clients();
-        self.room.evicted_before.fetch_max(limit.0.as_nanos(), Ordering::Relaxed);
+        let mut evicted_before = self.room.evicted_before.lock();
+        *evicted_before = (*evicted_before).max(*limit);
+        drop(evicted_before);
         self.drop_before(*limit, 0..limits::SHARDS);
         before.saturating_sub(self.clients())
     }

@@ -1,6 +1,6 @@
 //! Takes the payload of a frame apart, field by field; `None` where it ends too early. Knows no frame.
 
-use crate::server::Name;
+use crate::{server::Name, time::Timestamp};
 
 /// What is left of a payload.
 #[derive(Debug)]
@@ -31,6 +31,12 @@ impl<'a> Fields<'a> {
 
     pub(super) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// Nanoseconds below 2^63, as any clock has.
+    pub(super) fn timestamp(&mut self) -> Option<Timestamp> {
+        let nanos = self.u64()?;
+        Some(Timestamp::from_nanos(nanos)).filter(|at| at.as_nanos() == nanos)
     }
 
     pub(super) fn numbers(&mut self, count: usize) -> Option<Vec<u64>> {

@@ -311,8 +311,8 @@ fn decode_payload<'a>(kind: u8, fields: &mut Fields<'a>) -> Result<Option<Frame<
 
 fn decode_heartbeat(fields: &mut Fields<'_>) -> Option<Heartbeat> {
     Some(Heartbeat {
-        clock: Timestamp::from_nanos(fields.u64()?),
-        echo: Timestamp::from_nanos(fields.u64()?),
+        clock: fields.timestamp()?,
+        echo: fields.timestamp()?,
         held_nanos: fields.u64()?,
         merged: LogPosition::from_bytes(fields.u64()?),
     })

@@ -45,6 +45,21 @@ fn a_report_that_had_to_go_is_no_news_when_it_comes_again() {
     assert_eq!(node.log_end(), log_end);
 }
 
+/// Broke: of clients heard of in one instant those that had gone were news again, since only their time was compared.
+#[test]
+fn a_report_that_had_to_go_among_others_of_its_time_is_no_news_either() {
+    let node = small("A", 4);
+    let lines: Vec<_> = (0..8).map(|client| format!("IAMAT c{client} +34-118 {client}")).collect();
+    let (_, effects) = apply(&node, &lines, seconds(100));
+    assert_eq!((effects.evicted, node.clients()), (4, 4));
+    let (digest, log_end) = (node.digest(), node.log_end());
+    for record in carried(&node, &node, &effects.fresh) {
+        let again = node.merge(Source::CLIENTS, &record, seconds(120)).unwrap();
+        assert_eq!((again.fresh.len(), again.evicted), (0, 0));
+    }
+    assert_eq!((node.digest(), node.log_end()), (digest, log_end));
+}
+
 #[test]
 fn a_neighbour_that_had_less_room_takes_what_it_lacks_without_telling_it_as_news() {
     let (full, other) = (small("A", 300), small("B", 300));

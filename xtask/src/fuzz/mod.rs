@@ -7,7 +7,7 @@
 mod run;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -112,12 +112,12 @@ fn build() -> anyhow::Result<()> {
     succeed(build.env("RUSTC_BOOTSTRAP", "1").current_dir(root()))
 }
 
-/// Where the built targets are.
+/// Where the built targets are, from the root.
 fn binaries() -> anyhow::Result<PathBuf> {
     let output = Command::new("rustc").arg("-vV").output().context("cannot start rustc")?;
     let text = String::from_utf8(output.stdout)?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
-    Ok(root().join("target/fuzz").join(host).join("release"))
+    Ok(Path::new("target/fuzz").join(host).join("release"))
 }
 
 fn succeed(command: &mut Command) -> anyhow::Result<()> {

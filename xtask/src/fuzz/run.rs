@@ -2,7 +2,7 @@
 
 use std::{
     fmt, fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -19,6 +19,7 @@ const INPUT_SECONDS_MAX: u32 = 5;
 /// What is to be run.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
+    /// From the root.
     pub(super) binary: PathBuf,
     pub(super) target: &'a str,
     pub(super) time: Duration,
@@ -37,13 +38,14 @@ pub(super) struct Outcome {
 impl Run<'_> {
     /// Runs it to its end.
     pub(super) fn finish(&self) -> anyhow::Result<Outcome> {
-        let found = root().join("target/fuzz/corpus").join(self.target);
-        let kept = root().join("fuzz/corpus").join(self.target);
-        let artifacts = root().join("fuzz/artifacts").join(self.target);
+        // From the root, so that what is printed can be pasted there.
+        let [found, kept, artifacts] = ["target/fuzz/corpus", "fuzz/corpus", "fuzz/artifacts"]
+            .map(|folder| Path::new(folder).join(self.target));
         for folder in [&found, &artifacts] {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            fs::create_dir_all(root().join(folder))
+                .with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        let output = Command::new(&self.binary)
+        let output = Command::new(root().join(&self.binary))
             .arg(format!("-max_total_time={}", self.time.as_secs()))
             .arg(format!("-rss_limit_mb={MEMORY_MB_MAX}"))
             .arg(format!("-timeout={INPUT_SECONDS_MAX}"))
@@ -58,7 +60,7 @@ impl Run<'_> {
         let mut outcome = Outcome::read(&words);
         if !output.status.success() {
             let log = artifacts.join("log");
-            fs::write(&log, &output.stderr)?;
+            fs::write(root().join(&log), &output.stderr)?;
             let input = words.lines().find_map(|line| line.split_once("Test unit written to "));
             outcome.finding = Some(match input {
                 Some((_, input)) => {
