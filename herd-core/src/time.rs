@@ -91,6 +91,7 @@ pub struct Now {
 pub struct ClientTime<'a> {
     text: &'a [u8],
     at: Timestamp,
+    packed: Option<PackedTime>,
 }
 
 impl<'a> ClientTime<'a> {
@@ -110,7 +111,11 @@ impl<'a> ClientTime<'a> {
         let decimal = Decimal::parse(text)?;
         let seconds = decimal.whole()?;
         let nanos = seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(decimal.fraction_units(9))?;
-        (nanos <= Timestamp::MAX.0).then_some(Self { text, at: Timestamp(nanos) })
+        let at = Timestamp(nanos);
+        let is_packed = decimal.fraction_digits() <= 9 && (decimal.integer_digits() == 1 || text[0] != b'0');
+        let fraction_digits = u8::try_from(decimal.fraction_digits()).ok().filter(|_| is_packed);
+        let packed = fraction_digits.map(|fraction_digits| PackedTime { at, fraction_digits });
+        (at <= Timestamp::MAX).then_some(Self { text, at, packed })
     }
 
     /// The text, byte for byte.
@@ -127,14 +132,8 @@ impl<'a> ClientTime<'a> {
 
     /// The time without its text, if the text follows from the numbers.
     #[must_use]
-    pub fn packed(&self) -> Option<PackedTime> {
-        let point = self.text.iter().position(|&byte| byte == b'.');
-        let integer_digits = point.unwrap_or(self.text.len());
-        if integer_digits > 1 && self.text.starts_with(b"0") {
-            return None;
-        }
-        let fraction_digits = point.map_or(0, |point| self.text.len() - point - 1);
-        PackedTime::new(self.at, u8::try_from(fraction_digits).ok()?)
+    pub const fn packed(&self) -> Option<PackedTime> {
+        self.packed
     }
 }
 

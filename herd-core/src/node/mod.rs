@@ -39,6 +39,9 @@ use shard::{Rules, Shard};
 /// Commands or records from which on it pays to look ahead: each round takes the locks once more.
 const EXPECTED_MIN: usize = 8;
 
+/// Bytes of a usual record: an ID of 20 bytes, and the rest packed.
+const RECORD_BYTES_USUAL: usize = 56;
+
 /// What makes a node the one it is.
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
@@ -192,7 +195,7 @@ impl Node {
         let herd_time = self.clocks.herd_time(clock);
         let expired = self.expired(clock);
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
-        let mut fresh = Vec::new();
+        let mut fresh = Vec::with_capacity(order.len() * RECORD_BYTES_USUAL);
         self.visit(&order, |shard, place, i| {
             let answer = match commands.get(i) {
                 Some(Command::Iamat(iamat)) => {
@@ -355,11 +358,30 @@ fn offer(shard: &mut Shard, place: Place, bytes: Option<&[u8]>, rules: &Rules<'_
     bytes.and_then(|b| Record::locate(b).ok()).is_some_and(|record| shard.offer(place, &record, rules))
 }
 
-/// Sorts by shard so that each lock is taken once; within a shard the order sent stays.
+/// Sorts by shard so that each lock is taken once; within a shard the order sent stays. Counts first, then deals out:
+/// a batch is long against the number of shards.
 fn in_shard_order(places: impl Iterator<Item = (Place, usize)>) -> Vec<(Place, usize)> {
-    let mut order: Vec<_> = places.collect();
-    if order.len() > 1 {
+    let places: Vec<_> = places.collect();
+    if places.len() < EXPECTED_MIN {
+        let mut order = places;
         order.sort_by_key(|(place, _)| place.shard);
+        return order;
+    }
+    let mut ends = [0_usize; limits::SHARDS];
+    for (place, _) in &places {
+        ends[usize::from(place.shard)] += 1;
+    }
+    let mut end = 0;
+    for count in &mut ends {
+        end += std::mem::replace(count, end);
+    }
+    let mut order = places.clone();
+    for item in places {
+        let next = &mut ends[usize::from(item.0.shard)];
+        if let Some(slot) = order.get_mut(*next) {
+            *slot = item;
+        }
+        *next += 1;
     }
     order
 }

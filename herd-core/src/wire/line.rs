@@ -111,8 +111,27 @@ fn fields(line: &[u8]) -> Option<[&[u8]; 4]> {
 fn next_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let start = rest.iter().position(|&byte| !is_white_space(byte))?;
     let from_start = rest.get(start..)?;
-    let end = from_start.iter().position(|&byte| is_white_space(byte)).unwrap_or(from_start.len());
-    let (field, after) = from_start.split_at_checked(end)?;
+    let (field, after) = from_start.split_at_checked(field_bytes(from_start))?;
     *rest = after;
     Some(field)
+}
+
+/// Bytes before the first white space, or all. Looks at eight at a time: white space is below 0x21, as little else is.
+fn field_bytes(bytes: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut at = 0;
+    while let Some(&word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(word);
+        // The top bit of each byte below 0x21; a borrow spoils later bytes only, and the first is what counts.
+        let low = word.wrapping_sub(EACH * 0x21) & !word & (EACH << 7);
+        at += (low.trailing_zeros() / 8) as usize;
+        if low != 0 {
+            if bytes.get(at).copied().is_some_and(is_white_space) {
+                return at;
+            }
+            at += 1;
+        }
+    }
+    let last = bytes.get(at..).unwrap_or_default();
+    last.iter().position(|&byte| is_white_space(byte)).map_or(bytes.len(), |end| at + end)
 }
