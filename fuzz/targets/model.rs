@@ -228,8 +228,8 @@ impl Pair {
             let limit = standings[going];
             self.held.retain(|_, bytes| standing(&read(bytes)) >= limit);
             self.evicted_before = self.evicted_before.max(limit);
+            self.compare();
         }
-        self.compare();
     }
 
     /// All that the node holds, by client.

@@ -1,8 +1,8 @@
 //! A node beside a slow model of one: whatever it is told in whatever order, both hold the same and say the same.
 //!
-//! Input: lines. `+9` and `-9` move the clock by seconds, `#` sweeps, `B9 IAMAT ...` merges what server B took at 9 s,
-//! `~...` merges raw records, `>9` reads the log from the ninth record on; an empty line ends a batch of commands, which
-//! is what all other lines are.
+//! Input: lines. `+9` and `-9` move the clock by seconds, `#` sweeps, `=` compares, `B9 IAMAT ...` merges what server B
+//! took at 9 s, `~...` merges raw records, `>9` reads the log from the ninth record on; an empty line ends a batch of
+//! commands, which is what all other lines are.
 #![cfg_attr(fuzzing, no_main)]
 
 mod model;
@@ -36,6 +36,7 @@ pub(crate) fn check(input: &[u8]) {
             [b'+', number @ ..] => clock += leading(number).0 * SECOND,
             [b'-', number @ ..] => clock = clock.saturating_sub(leading(number).0 * SECOND),
             [b'#', ..] => pair.sweep(at),
+            [b'=', ..] => pair.compare(),
             [b'>', number @ ..] => pair.read_log(leading(number).0),
             [b'~', records @ ..] => pair.merge(records.to_vec(), usize::from(text.len() % 2 == 0), at),
             [server @ b'A'..=b'C', rest @ ..] => {

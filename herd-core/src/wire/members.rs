@@ -5,7 +5,6 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::{
     limits::{FACT_NEIGHBOURS_MAX, NAME_BYTES_MAX},
     members::{Fact, Presence},
-    time::Timestamp,
 };
 
 use super::{
@@ -78,7 +77,7 @@ fn decode_fact(fields: &mut Fields<'_>) -> Option<Fact> {
     let name = fields.name()?;
     let presence = if fields.flag()? { Presence::Left } else { Presence::Present };
     let (life, incarnation, version) = (fields.u64()?, fields.u64()?, fields.u64()?);
-    let started_at = Timestamp::from_nanos(fields.u64()?);
+    let started_at = fields.timestamp()?;
     let (rival, age) = (fields.u64()?, fields.u64()?);
     let address = match fields.byte()? {
         0 => None,

@@ -14,18 +14,21 @@ mod line;
 mod node;
 #[path = "../../../fuzz/targets/peer_frame.rs"]
 mod peer_frame;
+#[path = "../../../fuzz/targets/store_file.rs"]
+mod store_file;
 #[path = "../../../fuzz/targets/udp.rs"]
 mod udp;
 
 /// The name of a target and its check.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     ("line", line::check),
     ("udp", udp::check),
     ("peer_frame", peer_frame::check),
     ("hello", hello::check),
     ("index_file", index_file::check),
+    ("store_file", store_file::check),
     ("configuration", configuration::check),
     ("node", node::check),
 ];
