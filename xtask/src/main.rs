@@ -1,4 +1,4 @@
-//! What CI and people run, with nothing to install but cargo: `cargo xtask test`, `cargo xtask sim`.
+//! What CI and people run, with nothing to install but cargo: `cargo xtask test`, `sim`, `bench`.
 //!
 //! Not a build system: every step is a cargo command that can be pasted, but for `tidy`, which is the few rules that
 //! no lint knows.
@@ -8,6 +8,7 @@ mod check;
 mod fuzz;
 mod tally;
 mod tidy;
+mod bench;
 
 use std::{
     path::Path,
@@ -22,7 +23,9 @@ cargo xtask tidy                 only the rules that no lint knows
 cargo xtask sim --seeds N [--scenario X] [--seed S]
                                  whole herds in one thread, each from one seed
 cargo xtask fuzz [TARGET..] [--seconds N] [--jobs N]
-                                 random input for every decoder, 600 seconds each unless told otherwise";
+                                 random input for every decoder, 600 seconds each unless told otherwise
+cargo xtask bench [--quick] [--only NAME] [--seconds S]
+                                 herd beside others, measured; a whole run writes docs/performance.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         ("tidy", []) => tidy::run(),
         ("sim", rest) => simulate(rest),
         ("fuzz", rest) => fuzz::run(rest),
+        ("bench", rest) => bench::run(rest),
         ("" | "help" | "--help" | "-h", _) => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

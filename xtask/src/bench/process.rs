@@ -1,0 +1,146 @@
+//! Processes that a measurement starts: pinned to a core, watched through `/proc`, ended by their id when dropped.
+//!
+//! The one thing to know: what a process has used is the sum over its living threads, so none may end in between.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context, bail};
+
+/// Where a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Core {
+    /// What is measured.
+    Server,
+    /// Who drives it.
+    Generator,
+}
+
+impl Core {
+    /// The command, to run on this core; anywhere on a machine that has but one.
+    pub(super) fn pin(self, command: &Command) -> Command {
+        if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
+            let mut same = Command::new(command.get_program());
+            same.args(command.get_args());
+            return same;
+        }
+        let core = match self {
+            Self::Server => "0",
+            Self::Generator => "1",
+        };
+        let mut pinned = Command::new("taskset");
+        pinned.args(["-c", core]).arg(command.get_program()).args(command.get_args());
+        pinned
+    }
+}
+
+/// A server that was started here.
+#[derive(Debug)]
+pub(super) struct Process {
+    name: String,
+    child: Child,
+    /// Kept, so that it may go on printing.
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// # Errors
+    /// There is no such command.
+    pub(super) fn start(name: &str, command: &Command) -> anyhow::Result<Self> {
+        let mut pinned = Core::Server.pin(command);
+        // Standard input stays open: some servers stop at its end.
+        pinned.current_dir(crate::root()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = pinned.spawn().with_context(|| format!("cannot start {name}"))?;
+        let output = BufReader::new(child.stdout.take().context("no output to read")?);
+        Ok(Self { name: name.to_owned(), child, output })
+    }
+
+    /// Reads lines until one holds what is wanted.
+    ///
+    /// # Errors
+    /// The process ended first.
+    pub(super) fn announced<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
+        let mut line = String::new();
+        while self.output.read_line(&mut line)? > 0 {
+            if let Some(found) = wanted(line.trim_end()) {
+                return Ok(found);
+            }
+            line.clear();
+        }
+        bail!("{} ended before it was ready", self.name);
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nothing left to do about either.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// CPU time that the living threads of a process have used, in seconds.
+///
+/// # Errors
+/// The process is gone, or the system keeps no scheduler statistics.
+pub(super) fn cpu_seconds(id: u32) -> anyhow::Result<f64> {
+    let threads = format!("/proc/{id}/task");
+    let mut nanoseconds = 0.0;
+    for thread in fs::read_dir(&threads).with_context(|| format!("no process {id}"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat")).context("no scheduler statistics")?;
+        nanoseconds += text.split(' ').next().unwrap_or_default().parse::<f64>()?;
+    }
+    Ok(nanoseconds / 1e9)
+}
+
+/// Runs a command on the generator's core and returns what it prints.
+///
+/// # Errors
+/// It failed; its complaint is part of the error.
+pub(super) fn output(command: &Command) -> anyhow::Result<String> {
+    let mut pinned = Core::Generator.pin(command);
+    let program =
+        Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let output = pinned.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}"))?;
+    if !output.status.success() {
+        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{program} prints what is no text"))
+}
+
+/// The number on the line that begins with `key`.
+///
+/// # Errors
+/// There is none.
+pub(super) fn number(text: &str, key: &str) -> anyhow::Result<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    line.and_then(|number| number.parse().ok()).with_context(|| format!("no {key} in {text:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_found_by_its_whole_key() {
+        assert_eq!(number("cpu_seconds 2\nseconds 1.5\n", "seconds").unwrap(), 1.5);
+        assert!(number("seconds 1.5\n", "second").is_err());
+    }
+
+    #[test]
+    fn a_process_ends_with_whoever_started_it() {
+        let process = Process::start("cat", &Command::new("cat")).unwrap();
+        let id = process.id();
+        assert!(cpu_seconds(id).unwrap() >= 0.0);
+        drop(process);
+        assert!(cpu_seconds(id).is_err());
+    }
+}
