@@ -81,6 +81,13 @@ impl Engine {
         self.verdict.say(ending);
     }
 
+    /// Says to the herd that this server leaves for good, and ends.
+    pub fn leave(&self) {
+        self.node.members().leave();
+        self.wake();
+        self.end(Ending::Left);
+    }
+
     /// Resolves when there is a reason to end.
     pub async fn ended(&self) -> Ending {
         self.verdict.said().await

@@ -164,6 +164,11 @@ impl Gateway {
         self.engine.submit(commands, answers)
     }
 
+    /// Takes the server out of the herd for good: what it has is handed over, and it ends.
+    pub fn leave(&self) {
+        self.engine.leave();
+    }
+
     /// The provider behind WHATSAT.
     #[must_use]
     pub const fn provider(&self) -> &Provider {

@@ -1,8 +1,9 @@
-//! Where a server's neighbours can be dialled: from the file, and from whoever supervises when ports were free choice.
+//! Where a server's neighbours can be dialled: from the file, from whoever supervises when ports were free choice, and
+//! from the operator who has a server join.
 //!
 //! Links watch it: an address may become known, or change, while the server runs.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, str::FromStr};
 
 use herd_core::server::Name;
 
@@ -37,10 +38,51 @@ impl Roster {
     }
 }
 
+/// Where a server of a running herd can be dialled, whoever that is: what a joiner is given. A host's name is looked up
+/// anew each time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact(String);
+
+/// Why a text is no [`Contact`]. Whoever wrote it is at fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected the peer address of a running server, such as 127.0.0.1:12300 or north.example:12300")]
+pub struct ContactError;
+
+impl Contact {
+    /// HOST:PORT, as sockets are dialled.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Contact {
+    type Err = ContactError;
+
+    fn from_str(text: &str) -> Result<Self, ContactError> {
+        let (host, port) = text.rsplit_once(':').ok_or(ContactError)?;
+        let is_port = port.parse().is_ok_and(|port: u16| port != 0);
+        // An IPv6 address is in brackets, or its last group would be the port.
+        let is_bare_v6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        let is_host = !host.is_empty() && !is_bare_v6 && !host.contains(char::is_whitespace);
+        if is_host && is_port { Ok(Self(text.to_owned())) } else { Err(ContactError) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Preset;
+
+    #[test]
+    fn a_contact_is_a_host_and_a_port() {
+        for text in ["127.0.0.1:12300", "[::1]:12300", "north.example:1"] {
+            assert_eq!(text.parse::<Contact>().map(|contact| contact.0), Ok(text.to_owned()));
+        }
+        for text in ["", "12300", ":12300", "::1:12300", "north:0", "north:65536", "north", "a b:1"] {
+            assert_eq!(text.parse::<Contact>(), Err(ContactError), "{text}");
+        }
+    }
 
     #[test]
     fn only_neighbours_are_on_it_and_port_0_is_no_address() {

@@ -21,7 +21,7 @@ use crate::{
     gateway::{Gateway, Provider},
     links::{Certificates, Links},
     listen::Listeners,
-    roster::Roster,
+    roster::{Contact, Roster},
     traffic::{Channel, Party, Traffic, TrafficSettings},
 };
 
@@ -55,6 +55,8 @@ pub struct RunSettings {
     pub traffic: Option<TrafficSettings>,
     /// Where neighbours can be dialled; those on it are the ones that may link.
     pub roster: watch::Receiver<Roster>,
+    /// Whom it joins, beyond those.
+    pub contacts: Vec<Contact>,
     /// What links show each other inside TLS; without, they are plain.
     pub certificates: watch::Receiver<Option<Certificates>>,
 }
@@ -100,9 +102,9 @@ pub async fn run(
     tasks.spawn(sweep(Arc::clone(&engine), stop.clone()));
     let log = Party { channel: Channel::Log, peer: None };
     traffic.pen().came(log, engine.clock(), concat!("server starts, herd ", env!("CARGO_PKG_VERSION")));
-    let (roster, certificates) = (&settings.roster, settings.certificates);
+    let (edges, certificates) = ((&settings.roster, settings.contacts), settings.certificates);
     let links =
-        Links::start(Arc::clone(&engine), identity.clone(), roster, certificates, listeners.peer.take());
+        Links::start(Arc::clone(&engine), identity.clone(), edges, certificates, listeners.peer.take());
     let service = Service {
         gateway: Gateway::new(Arc::clone(&engine), settings.provider, Arc::clone(&links) as _),
         admission: Arc::new(Admission::new(&settings.limits)),

@@ -166,7 +166,8 @@ pub fn judge(
     (new, side): (&Peer, Side),
     current: Option<(&Peer, Side, Duration)>,
 ) -> Result<(), Refusal> {
-    if new.server == *own {
+    if new.server == *own && side == Side::Acceptor {
+        // Whoever dialled us to join under our own name learns it from this refusal.
         return Err(Refusal::Claimed);
     }
     let Some((current, current_side, silence)) = current else { return Ok(()) };

@@ -34,7 +34,7 @@ Traffic logs: SERVER.log in the log_dir of the configuration; presets: logs/,
               riley logs/riley/ and bailey logs/bailey/
 Diagnostics:  on standard error; RUST_LOG=info says more, RUST_LOG=herd=debug
               much more
-Docs:         README.md; docs/configuration.md, protocol.md, places.md, log.md";
+Docs:         README.md; docs/configuration.md, members.md, protocol.md, places.md, log.md";
 
 /// A herd of application servers for live locations
 #[derive(Debug, Parser)]
@@ -56,6 +56,8 @@ enum Command {
     Places(places::PlacesArgs),
     /// Shows how a running server stands with its neighbours
     Status(status::Args),
+    /// Takes a server out of its herd for good: its reports stay, nobody dials it any more until it is started again
+    Leave(order::OrderArgs),
     /// Prints the effective configuration, without secrets
     Config(HerdArgs),
 }
@@ -127,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Places(args) => places::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Leave(args) => leave(&args),
         Command::Config(args) => print_config(&args),
     };
     let (code, error) = match done {
@@ -146,6 +149,11 @@ fn print_config(args: &HerdArgs) -> Result<(), Failure> {
     let mut config = args.load()?;
     config.anchor()?;
     Ok(io::stdout().lock().write_all(config.to_string().as_bytes())?)
+}
+
+fn leave(server: &order::OrderArgs) -> Result<(), Failure> {
+    let said = order::order(server, "leave")?;
+    Ok(writeln!(io::stdout().lock(), "{said}")?)
 }
 
 /// One line to standard error. If even that is gone there is nobody left to tell.

@@ -29,12 +29,13 @@ use super::{Failure, HerdArgs, stop_signal};
 use crate::{
     clock::Clock,
     config::{AddressOverride, Config, NearbyConfig},
+    ending::Ending,
     frontends::ClientLimits,
     gateway::{Ask, Provider},
     links::Certificates,
     listen::Listeners,
     nearby::{Nearby, gate::Home},
-    roster::Roster,
+    roster::{Contact, Roster},
     run::{RunSettings, run as run_server},
     supervisor::{Announcement, Instruction},
     traffic::TrafficSettings,
@@ -43,11 +44,15 @@ use crate::{
 /// Runs one server.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The server's name in the configuration
+    /// The server's name in the configuration; with --join any name that no other server has
     #[arg(value_parser = Name::new)]
     name: Name,
     #[command(flatten)]
     herd: HerdArgs,
+    /// Joins a running herd by one of its servers, of which this is the peer address (HOST:PORT): nobody else needs a
+    /// change. Clients are served on any free port here unless there is --line
+    #[arg(long, value_name = "ADDR")]
+    join: Vec<Contact>,
     /// Speaks the line protocol here, whatever the configuration says
     #[arg(long, value_name = "ADDR")]
     line: Option<SocketAddr>,
@@ -64,6 +69,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut config = args.herd.load()?;
+    if !args.join.is_empty() {
+        config.enlist(&args.name);
+    }
     config.readdress(&args.name, AddressOverride { line: args.line, peer: args.peer, admin: args.admin })?;
     log_diagnostics();
     // Each client is an open file; the limits of the configuration apply whether or not this helps.
@@ -92,7 +100,8 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
     let (roster, neighbours) = watch::channel(Roster::new(&config, &args.name));
     let (certificates, used) = watch::channel(None);
     let renewal = renewal(&config, &args.name, certificates)?;
-    let settings = settings(&config, &args.name, neighbours, used)?;
+    let settings =
+        RunSettings { contacts: args.join.clone(), ..settings(&config, &args.name, neighbours, used)? };
     if args.supervised {
         follow_instructions(roster, stop.clone());
     }
@@ -105,7 +114,12 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
         }
     };
     let ended = run_server(settings, listeners, shutdown).await;
-    ended.map(drop).map_err(|error| Failure::AtWork(error.into()))
+    match ended.map_err(|error| Failure::AtWork(error.into()))? {
+        // Nobody may be reading any more.
+        Ending::Left => drop(writeln!(io::stdout().lock(), "{}", Announcement::Left)),
+        Ending::Stopped | Ending::Claimed(_) => {}
+    }
+    Ok(())
 }
 
 /// What the configuration makes of this server. Opens the provider's files, so that what is wrong with them is said
@@ -146,6 +160,7 @@ fn settings(
         provider,
         traffic,
         roster,
+        contacts: Vec::new(),
         certificates,
     })
 }

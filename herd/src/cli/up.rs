@@ -110,6 +110,7 @@ fn report(news: &News<'_>) {
             complain(&format!("{name} died ({}), starting it again in {}", how(status), seconds(*wait)));
         }
         News::Back(name) => complain(&format!("{name} is back")),
+        News::Left(name) => complain(&format!("{name} has left the herd")),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     env, fs,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -179,6 +179,14 @@ impl Config {
             server.admin.iter_mut().for_each(|address| address.set_port(admin));
         }
         Ok(())
+    }
+
+    /// Adds a server that is in no file, unless it is: it has no edges, and serves clients on any free port of this machine.
+    pub fn enlist(&mut self, name: &Name) {
+        if self.server(name).is_none() {
+            let line = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+            self.servers.push(Server { name: name.clone(), peer: None, line, admin: None });
+        }
     }
 
     /// Replaces addresses of one server.

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future, net::SocketAddr, sync::Arc, time::Duration};
 
 use herd_core::{
-    link::{Link, LinkError, LinkEvent, Peer, Side},
+    link::{Identity, Link, LinkError, LinkEvent, Peer, Side},
     node::Effects,
     server::Name,
     wire::peer::{NONCE_BYTES, Refusal},
@@ -78,15 +78,15 @@ impl ConnectionError {
 /// How a connection ended.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// It had become a link.
-    pub(super) was_open: bool,
+    /// Whom it had become the link with.
+    pub(super) neighbour: Option<Name>,
     /// Why it ended.
     pub(super) why: ConnectionError,
 }
 
 impl Ended {
     pub(super) fn failed(why: impl Into<ConnectionError>) -> Self {
-        Self { was_open: false, why: why.into() }
+        Self { neighbour: None, why: why.into() }
     }
 }
 
@@ -109,10 +109,15 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection that we dialled.
-    pub(super) fn dialled(links: Arc<Links>, stream: TcpStream, address: SocketAddr, expected: Name) -> Self {
+    /// A connection that we dialled, to a neighbour or, if nobody is expected, to join whoever is there.
+    pub(super) fn dialled(
+        links: Arc<Links>,
+        stream: TcpStream,
+        address: SocketAddr,
+        expected: Option<Name>,
+    ) -> Self {
         let number = links.next_number();
-        Self::new(links, stream, address, number, Side::Dialler, Some(expected))
+        Self::new(links, stream, address, number, Side::Dialler, expected)
     }
 
     /// A connection that somebody else dialled.
@@ -159,8 +164,9 @@ impl Connection {
         // Frames that were read with the one that ended it may have brought news; it ends all the same.
         drop(self.attend(&mut link));
         if let Some(neighbour) = &self.neighbour {
-            links.registry.leave(self.number, neighbour, link.progress());
             links.registry.ended(neighbour, why.to_string());
+            let has_left = links.engine.node().members().has_left(neighbour);
+            links.registry.leave(self.number, neighbour, link.progress(), has_left);
             let at = links.engine.clock();
             links.engine.traffic().pen().went(self.party, at, &format!("{neighbour} {why}"));
             tracing::info!(%neighbour, %why, "link down");
@@ -170,7 +176,7 @@ impl Connection {
         }
         link.close(links.engine.node());
         links.engine.wake();
-        Ended { was_open: self.neighbour.is_some(), why }
+        Ended { neighbour: self.neighbour, why }
     }
 
     fn begin(&mut self) -> Result<Link, ConnectionError> {
@@ -181,7 +187,9 @@ impl Connection {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
         let now = self.links.engine.now().moment;
-        Ok(Link::new(self.links.identity.clone(), self.side, self.expected.clone(), nonce, now))
+        let joins = self.side == Side::Dialler && self.expected.is_none();
+        let identity = Identity { joins, ..self.links.identity.clone() };
+        Ok(Link::new(identity, self.side, self.expected.clone(), nonce, now))
     }
 
     /// Moves bytes both ways until something ends it.

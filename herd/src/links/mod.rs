@@ -3,6 +3,7 @@
 //! Everything that a link says and understands is `herd_core::link`'s; here are the sockets, the redialling, and who
 //! is linked. Nothing in here knows a front-end, places or messages.
 
+mod dialling;
 mod connection;
 mod envelope;
 mod certificates;
@@ -10,7 +11,6 @@ mod registry;
 mod strangers;
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -19,11 +19,7 @@ use std::{
     time::Duration,
 };
 
-use herd_core::{
-    limits::{HANDSHAKE_MAX, REDIAL_FIRST, REDIAL_LONGEST},
-    link::Identity,
-    server::Name,
-};
+use herd_core::link::Identity;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -35,11 +31,10 @@ use crate::{
     engine::Engine,
     gateway::{LinkState, Surroundings},
     muffler::Muffler,
-    roster::Roster,
+    roster::{Contact, Roster},
 };
 
 use connection::{Connection, ConnectionError, Ended};
-use envelope::EnvelopeError;
 use registry::Registry;
 use strangers::Strangers;
 
@@ -66,13 +61,13 @@ pub struct Links {
 }
 
 impl Links {
-    /// Starts to accept at `listener`, if this server can be dialled, and to dial the neighbours in `roster`; inside TLS if
-    /// there are `certificates`.
+    /// Starts to accept at `listener`, if this server can be dialled, and to dial the neighbours in `roster` and the
+    /// `contacts` that it joins the herd by; inside TLS if there are `certificates`.
     #[must_use]
     pub fn start(
         engine: Arc<Engine>,
         identity: Identity,
-        roster: &watch::Receiver<Roster>,
+        (roster, contacts): (&watch::Receiver<Roster>, Vec<Contact>),
         certificates: watch::Receiver<Option<Certificates>>,
         listener: Option<TcpListener>,
     ) -> Arc<Self> {
@@ -87,11 +82,15 @@ impl Links {
             draining: CancellationToken::new(),
             identity,
         });
+        let is_reachable = listener.is_some();
         if let Some(listener) = listener {
             links.tasks.spawn(Arc::clone(&links).accept(listener));
         }
         for neighbour in links.identity.neighbours.clone() {
-            links.tasks.spawn(Arc::clone(&links).keep_linked(neighbour, roster.clone()));
+            links.tasks.spawn(Arc::clone(&links).keep_linked(neighbour, roster.clone(), is_reachable));
+        }
+        for contact in contacts {
+            links.tasks.spawn(Arc::clone(&links).keep_joined(contact));
         }
         links
     }
@@ -133,62 +132,6 @@ impl Links {
         });
     }
 
-    /// Dials a neighbour whenever there is no link with it.
-    async fn keep_linked(self: Arc<Self>, neighbour: Name, mut roster: watch::Receiver<Roster>) {
-        let mut pause = REDIAL_FIRST;
-        let mut told = None;
-        loop {
-            let address = self.draining.run_until_cancelled(self.dialable(&neighbour, &mut roster)).await;
-            let Some(Some(address)) = address else { return };
-            self.registry.dialled(&neighbour);
-            let ended = self.dial(&neighbour, address).await;
-            let why = ended.why.to_string();
-            self.registry.ended(&neighbour, why.clone());
-            if ended.why.is_refusal() && told.as_ref() != Some(&why) {
-                // Said once: it is dialled again every few seconds until somebody mends it.
-                tracing::warn!(%neighbour, %address, why, "no link");
-                told = Some(why);
-            } else {
-                tracing::debug!(%neighbour, %address, why, "a connection to a neighbour ended");
-            }
-            // Whoever turns us away by its own lights has let us in first.
-            let was_link = ended.was_open && !ended.why.is_refusal();
-            if was_link {
-                told = None;
-            }
-            pause = if was_link { REDIAL_FIRST } else { (pause * 2).min(REDIAL_LONGEST) };
-            if self.draining.run_until_cancelled(time::sleep(jittered(pause))).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Waits until there is no link with the neighbour; says where to dial it, once that is known. None when nobody
-    /// will tell any more.
-    async fn dialable(&self, neighbour: &Name, roster: &mut watch::Receiver<Roster>) -> Option<SocketAddr> {
-        self.registry.unlinked(neighbour).await;
-        if self.identity.server > *neighbour {
-            // Of two connections dialled at once that of the smaller name stays: let it be first.
-            time::sleep(jittered(REDIAL_FIRST)).await;
-            self.registry.unlinked(neighbour).await;
-        }
-        let known = roster.wait_for(|roster| roster.address(neighbour).is_some()).await;
-        known.ok().and_then(|roster| roster.address(neighbour))
-    }
-
-    async fn dial(self: &Arc<Self>, neighbour: &Name, address: SocketAddr) -> Ended {
-        if self.is_exposed(address) {
-            return Ended::failed(ConnectionError::Exposed);
-        }
-        match time::timeout(HANDSHAKE_MAX, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                Connection::dialled(Arc::clone(self), stream, address, neighbour.clone()).run().await
-            }
-            Ok(Err(error)) => Ended::failed(EnvelopeError::Socket(error)),
-            Err(_) => Ended::failed(EnvelopeError::Socket(io::ErrorKind::TimedOut.into())),
-        }
-    }
-
     /// Whether nothing would protect a link with that address, wherever we know it from.
     fn is_exposed(&self, address: SocketAddr) -> bool {
         let is_protected = self.identity.key.is_secret() || self.certificates.borrow().is_some();
@@ -205,9 +148,4 @@ impl Surroundings for Links {
     fn links(&self) -> Vec<LinkState> {
         self.registry.states(self.engine.node().record_bytes_mean())
     }
-}
-
-/// Between half and all of a wait, so that a herd that lost one server does not dial it in step.
-fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

@@ -124,12 +124,16 @@ impl Registry {
 
     /// Takes note that `neighbour` is dialled once more.
     pub(super) fn dialled(&self, neighbour: &Name) {
-        self.edges.lock().entry(neighbour.clone()).or_default().redials += 1;
+        if let Some(edge) = self.edges.lock().get_mut(neighbour) {
+            edge.redials += 1;
+        }
     }
 
     /// Takes note of why a connection that was to be a link, or was one, ended.
     pub(super) fn ended(&self, neighbour: &Name, why: String) {
-        self.edges.lock().entry(neighbour.clone()).or_default().ended = Some(why);
+        if let Some(edge) = self.edges.lock().get_mut(neighbour) {
+            edge.ended = Some(why);
+        }
     }
 
     /// How things stand with the neighbours; a report takes `record_bytes` on the way.
@@ -138,8 +142,9 @@ impl Registry {
         edges.iter().map(|(neighbour, edge)| edge.state(neighbour, record_bytes)).collect()
     }
 
-    /// Takes note that connection `number` with `neighbour` is gone, and of how far it had come.
-    pub(super) fn leave(&self, number: u64, neighbour: &Name, progress: Option<Progress>) {
+    /// Takes note that connection `number` with `neighbour` is gone, and of how far it had come. The edge of a joiner that
+    /// `has_left` is forgotten.
+    pub(super) fn leave(&self, number: u64, neighbour: &Name, progress: Option<Progress>, has_left: bool) {
         let mut edges = self.edges.lock();
         let Some(edge) = edges.get_mut(neighbour) else { return };
         // Without news the old progress stays right: the neighbour's log either still goes on from there or has
@@ -148,6 +153,9 @@ impl Registry {
         if edge.current.as_ref().is_some_and(|current| current.number == number) {
             edge.past = edge.figures();
             edge.current = None;
+            if has_left && !self.neighbours.contains(neighbour) {
+                edges.remove(neighbour);
+            }
             drop(edges);
             self.changed.notify_waiters();
         }

@@ -47,6 +47,8 @@ pub enum News<'a> {
     Died(&'a Name, &'a io::Result<ExitStatus>, Duration),
     /// A server that died is ready again.
     Back(&'a Name),
+    /// A server left the herd for good, by order: it is not started again.
+    Left(&'a Name),
 }
 
 /// Why the herd is not up. All its processes are gone.
@@ -60,7 +62,7 @@ pub enum SuperviseError {
     Unstartable(Name, io::Error),
 }
 
-/// Runs the servers of `config` until `shutdown` ends, then stops them within 5 s; no process is left behind.
+/// Runs the servers of `config` until `shutdown` ends or all have left, then stops them within 5 s; no process is left behind.
 /// `command` makes the command line of a server; addresses that it has bound before are given.
 ///
 /// # Errors
@@ -101,6 +103,7 @@ struct Ward {
     stdin: Option<ChildStdin>,
     is_ready: bool,
     has_died: bool,
+    has_left: bool,
     /// What it wrote before it was ready.
     held: Vec<String>,
     started_at: Instant,
@@ -117,6 +120,7 @@ impl Ward {
             stdin: None,
             is_ready: false,
             has_died: false,
+            has_left: false,
             held: Vec::new(),
             started_at: Instant::now(),
             restart_at: None,
@@ -170,7 +174,12 @@ where
             tokio::select! {
                 biased;
                 () = &mut shutdown => return Ok(()),
-                Some((index, event)) = events.recv() => self.note(index, event).await?,
+                Some((index, event)) = events.recv() => {
+                    self.note(index, event).await?;
+                    if self.wards.iter().all(|ward| ward.has_left && ward.stdin.is_none()) {
+                        return Ok(());
+                    }
+                }
                 // Joined as they end: a long life has many restarts.
                 Some(_) = self.tasks.join_next() => {}
                 () = restart => {
@@ -222,12 +231,17 @@ where
                     self.note_address(index, &what, address).await;
                 }
                 Ok(Announcement::Ready) => self.note_ready(index),
+                Ok(Announcement::Left) => ward.has_left = true,
                 Err(()) => (self.tell)(News::Said(&ward.name, &line)),
             },
             Event::Complained(line) if ward.is_ready || ward.held.len() >= HELD_LINES_MAX => {
                 (self.tell)(News::Said(&ward.name, &line));
             }
             Event::Complained(line) => ward.held.push(line),
+            Event::Ended(_) if ward.has_left => {
+                ward.stdin = None;
+                (self.tell)(News::Left(&ward.name));
+            }
             Event::Ended(status) => {
                 // A server that never was ready said why; at its first start that may be the whole story.
                 let held = std::mem::take(&mut ward.held);

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 
 use herd_core::server::Name;
 
-/// What a server tells its supervisor on standard output while it starts.
+/// What a server tells its supervisor on standard output as it starts, and as it leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Announcement {
     /// `listening line 127.0.0.1:12000`: an address is bound.
@@ -16,6 +16,8 @@ pub enum Announcement {
     },
     /// `ready`: all addresses were told, connections are accepted.
     Ready,
+    /// `left`: the server has left the herd for good, and ends.
+    Left,
 }
 
 /// What a supervisor tells a server on its standard input.
@@ -35,6 +37,7 @@ impl fmt::Display for Announcement {
         match self {
             Self::Listening { what, address } => write!(f, "listening {what} {address}"),
             Self::Ready => f.write_str("ready"),
+            Self::Left => f.write_str("left"),
         }
     }
 }
@@ -46,6 +49,7 @@ impl FromStr for Announcement {
         let fields: Vec<&str> = line.split(' ').collect();
         match fields.as_slice() {
             ["ready"] => Ok(Self::Ready),
+            ["left"] => Ok(Self::Left),
             ["listening", what, address] => {
                 Ok(Self::Listening { what: (*what).to_owned(), address: address.parse().map_err(drop)? })
             }
@@ -83,7 +87,11 @@ mod tests {
     #[test]
     fn what_is_said_is_understood() {
         let address = "[::1]:12000".parse().unwrap();
-        for said in [Announcement::Listening { what: "line".to_owned(), address }, Announcement::Ready] {
+        for said in [
+            Announcement::Listening { what: "line".to_owned(), address },
+            Announcement::Ready,
+            Announcement::Left,
+        ] {
             assert_eq!(said.to_string().parse(), Ok(said));
         }
         let said = Instruction::Peer { name: Name::new("Hands").unwrap(), address };

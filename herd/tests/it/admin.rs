@@ -77,7 +77,7 @@ fn orders_are_obeyed_and_answered_with_one_line_each() {
 #[test]
 fn what_is_no_order_ends_the_connection_and_changes_nothing() {
     let (server, lever) = server();
-    let error = "error expected status, places pause, places resume or places status\n";
+    let error = "error expected status, leave, places pause, places resume or places status\n";
     let long = format!("places pause{}\n", " ".repeat(1 << 20));
     for sent in [
         "POST / HTTP/1.1\r\nContent-Length: 13\r\n\r\nplaces pause\n",

@@ -116,15 +116,12 @@ impl Flock {
 
     /// Asks `name` about `client` until the AT line is `expected`.
     pub(crate) fn wait_for(&self, name: &str, client: &str, expected: &str) {
-        let began = Instant::now();
-        let mut connection = Client::connect(self.line(name));
-        loop {
-            let answer = connection.at_line(client);
-            if answer == expected {
-                return;
-            }
-            assert!(began.elapsed() < PATIENCE, "{name} says {answer:?}, not {expected:?}");
-        }
+        Client::connect(self.line(name)).wait_for(client, expected);
+    }
+
+    /// Waits for a server that is to end by itself; its exit code.
+    pub(crate) fn exit_code(&mut self, name: &str) -> Option<i32> {
+        self.servers.remove(name).unwrap().running.exit_code()
     }
 
     fn tell_roster(&mut self) {
@@ -165,6 +162,18 @@ impl Client {
     pub(crate) fn iamat(&mut self, client: &str, location: &str, time: &str) -> String {
         self.send(format!("IAMAT {client} {location} {time}\n").as_bytes());
         self.line()
+    }
+
+    /// Asks about `client` until the AT line is `expected`.
+    pub(crate) fn wait_for(&mut self, client: &str, expected: &str) {
+        let began = Instant::now();
+        loop {
+            let answer = self.at_line(client);
+            if answer == expected {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{answer:?}, not {expected:?}");
+        }
     }
 
     /// The AT line of a client, or the refusal.

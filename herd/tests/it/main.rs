@@ -9,6 +9,7 @@ mod up;
 mod flock;
 mod herd_of_five;
 mod peer_port;
+mod members;
 mod server;
 #[path = "../../../herd-core/tests/it/transcript.rs"]
 mod transcript;

@@ -96,6 +96,7 @@ impl Server {
         let settings = RunSettings {
             herd: config.name.clone(),
             roster: watch::channel(Roster::new(&config, &name)).1,
+            contacts: Vec::new(),
             certificates: watch::channel(None).1,
             node: NodeSettings::new(name.clone(), 1, 2, HerdKey::derive(&name, None)),
             clock: clock.clone(),

@@ -17,6 +17,8 @@ use crate::program::{PATIENCE, Running, finish, herd, line_with, signal};
 struct Herd {
     up: Running,
     servers: Vec<(String, SocketAddr)>,
+    /// Where they take orders.
+    admins: Vec<String>,
 }
 
 impl Herd {
@@ -26,15 +28,17 @@ impl Herd {
         // A group of its own, as a shell gives it: Ctrl-C goes to the whole group.
         command.current_dir(folder).process_group(0);
         let up = Running::start(command);
+        let mut admins = Vec::new();
         let servers = (0..5)
             .map(|_| {
                 let line = line_with(&up.stdout, |_| true);
                 let fields: Vec<&str> = line.split_whitespace().collect();
                 assert!(matches!(fields.as_slice(), [_, _, "peer", _, "admin", _]), "{line}");
+                admins.push(fields[5].to_owned());
                 (fields[0].to_owned(), fields[1].parse().unwrap())
             })
             .collect();
-        Self { up, servers }
+        Self { up, servers, admins }
     }
 
     /// The process of a server.
@@ -134,6 +138,18 @@ fn a_dead_server_comes_back_at_its_address() {
         TcpStream::connect(herd.servers[3].1).unwrap();
         assert_ne!(herd.process("Welsh"), before);
     }
+}
+
+#[test]
+fn who_leaves_is_not_started_again_and_the_last_one_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut herd = Herd::start(folder.path());
+    for (admin, (name, _)) in herd.admins.iter().zip(&herd.servers) {
+        assert_eq!(finish(&["leave", admin]).code, Some(0));
+        let said = line_with(&herd.up.stderr, |line| line.starts_with("herd: "));
+        assert_eq!(said, format!("herd: {name} has left the herd"));
+    }
+    assert_eq!(herd.up.exit_code(), Some(0));
 }
 
 #[test]

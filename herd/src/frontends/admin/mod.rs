@@ -26,8 +26,11 @@ use status::Status;
 /// Longest order in bytes: three words.
 const ORDER_BYTES_MAX: usize = 64;
 
+/// The order to leave the herd for good, which is carried out once it is answered.
+const LEAVE: &[u8] = b"leave";
+
 /// The reply to what is no order.
-const NO_ORDER: &str = "error expected status, places pause, places resume or places status";
+const NO_ORDER: &str = "error expected status, leave, places pause, places resume or places status";
 
 /// Time for an operator to take the reply to an order.
 const REPLY_MAX: Duration = Duration::from_secs(5);
@@ -87,12 +90,14 @@ async fn attend(mut stream: TcpStream, party: Party, service: &Service) -> io::R
         };
         let mut replies = String::new();
         let mut is_understood = true;
+        let mut leaves = false;
         for line in split.lines() {
             let (order, reply) = match line {
                 Line::Whole(order) => (order, obey(&service.gateway, order)),
                 Line::TooLong(head) => (head, Err(NO_ORDER.to_owned())),
             };
             is_understood = reply.is_ok();
+            leaves |= is_understood && order.trim_ascii() == LEAVE;
             let reply = reply.unwrap_or_else(|reply| reply) + "\n";
             let mut pen = service.gateway.traffic().pen();
             let at = service.gateway.clock();
@@ -106,6 +111,12 @@ async fn attend(mut stream: TcpStream, party: Party, service: &Service) -> io::R
         match timeout(REPLY_MAX, stream.write_all(replies.as_bytes())).await {
             Ok(written) => written?,
             Err(_) => return Ok("cut: does not read"),
+        }
+        if leaves {
+            // The end of the server cuts this connection, so the reply had to go first.
+            tracing::warn!("leaves the herd by order of the operator");
+            service.gateway.leave();
+            return Ok("left");
         }
         if !is_understood {
             return Ok("cut: not an order");
@@ -125,6 +136,7 @@ fn obey(gateway: &Gateway, order: &[u8]) -> Result<String, String> {
             let status = serde_json::to_string(&Status::of(gateway));
             return status.map(|json| format!("ok {json}")).map_err(|error| format!("error {error}"));
         }
+        [LEAVE] => return Ok(format!("ok {} leaves the herd", gateway.server())),
         [b"places", b"pause"] => control.pause(true),
         [b"places", b"resume"] => control.pause(false),
         [b"places", b"status"] => {}
