@@ -42,6 +42,13 @@ pub const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// to 256 KiB differ by less than 10 %) and keeps a live report waiting behind one such piece at most.
 pub const LINK_PIECE_BYTES: usize = 64 * 1024;
 
+/// Bytes of reports that catching up hands over at once: 16 KiB are some 300 reports and take the receiver 60 us, which is
+/// what a live report may find before it on a fast network.
+pub const COPY_PIECE_BYTES: usize = 16 * 1024;
+
+/// Most bytes of catching up that a peer has not said to have merged: 8 MiB keep a line of 100 ms at 600 Mbit/s busy.
+pub const COPY_BYTES_UNDER_WAY_MAX: usize = 8 * 1024 * 1024;
+
 /// Most bytes of answers that wait for a peer to read them: a comparison in which everything differs takes 12 KiB of
 /// them and only one is under way, so a peer that leaves more unread asks without listening.
 pub const LINK_ANSWERS_BYTES_MAX: usize = 256 * 1024;

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, ops::Bound, time::Duration};
 
 use crate::{
     digest::LeafSet,
-    limits::{COMPARE_EVERY, LINK_PIECE_BYTES},
+    limits::{COMPARE_EVERY, COPY_PIECE_BYTES},
     node::{Node, digest_of},
     time::{Moment, Timestamp},
     wire::{
@@ -18,6 +18,8 @@ use crate::{
         record,
     },
 };
+
+use super::window::Window;
 
 /// The wait after a round that found a difference. Under load some reports are always under way, so rounds that keep
 /// finding differences double it up to [`COMPARE_EVERY`].
@@ -51,6 +53,7 @@ pub(super) struct CatchUp {
     /// came from the peer, most likely, and is not to be sent back.
     occupied: BTreeMap<u8, LeafSet>,
     copying: Option<Copying>,
+    window: Window,
 }
 
 /// The records of some leaves on their way out.
@@ -81,6 +84,7 @@ impl CatchUp {
             wanted: BTreeMap::new(),
             occupied: BTreeMap::new(),
             copying: None,
+            window: Window::new(),
         }
     }
 
@@ -143,6 +147,7 @@ impl CatchUp {
             }
             Comparison::Copied => self.is_synced = !self.is_asked,
             Comparison::Ask => self.ask(now),
+            Comparison::Taken => self.window.taken(now),
         }
     }
 
@@ -161,10 +166,14 @@ impl CatchUp {
         if self.copying.is_none() && !self.wanted.is_empty() {
             self.copying = Some(Copying::new(std::mem::take(&mut self.wanted), now.1));
         }
-        if let Some(copying) = &mut self.copying
-            && !copying.next_piece(node, out)
-        {
-            self.copying = None;
+        if let Some(copying) = self.copying.as_mut().filter(|_| self.window.is_open()) {
+            match copying.next_piece(node) {
+                Some(piece) => {
+                    self.window.sent(piece.len(), now.0);
+                    peer::encode(out, &Frame::Copy(piece));
+                }
+                None => self.copying = None,
+            }
         }
         if self.is_idle() && self.all_leaves {
             if self.is_dialler {
@@ -178,7 +187,8 @@ impl CatchUp {
 
     /// Whether [`CatchUp::next_piece`] has something to append.
     pub(super) fn has_piece(&self) -> bool {
-        !self.leaves_due.is_empty() || !self.is_idle() || (self.all_leaves && !self.is_dialler)
+        let says_copied = self.all_leaves && !self.is_dialler;
+        !self.leaves_due.is_empty() || if self.is_idle() { says_copied } else { self.window.is_open() }
     }
 
     fn is_idle(&self) -> bool {
@@ -251,10 +261,10 @@ impl Copying {
         Self { began, leaves, band: 0, shard: 0, records: Vec::new(), sent: 0 }
     }
 
-    /// Appends the next records; false at the end.
-    fn next_piece(&mut self, node: &Node, out: &mut Vec<u8>) -> bool {
+    /// The next records; none at the end.
+    fn next_piece(&mut self, node: &Node) -> Option<&[u8]> {
         while self.sent == self.records.len() {
-            let Some(band) = self.received_in_band() else { return false };
+            let band = self.received_in_band()?;
             self.records.clear();
             self.sent = 0;
             match u8::try_from(self.shard).ok().and_then(|next| self.leaves.range(next..).next()) {
@@ -269,10 +279,9 @@ impl Copying {
             }
         }
         let unsent = self.records.get(self.sent..).unwrap_or_default();
-        let piece = record::whole_records(unsent, LINK_PIECE_BYTES, true);
-        peer::encode(out, &Frame::Copy(piece));
+        let piece = record::whole_records(unsent, COPY_PIECE_BYTES, true);
         self.sent += piece.len();
-        true
+        Some(piece)
     }
 
     /// The times of receipt that the band stands for.

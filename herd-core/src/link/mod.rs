@@ -7,6 +7,7 @@
 mod handshake;
 mod open;
 mod catch_up;
+mod window;
 mod standing;
 
 use std::time::Duration;

@@ -137,7 +137,10 @@ impl Open {
                 self.merge(node, records, now, false, voice)?;
                 self.merged = next;
             }
-            Frame::Copy(records) => self.merge(node, records, now, true, voice)?,
+            Frame::Copy(records) => {
+                self.merge(node, records, now, true, voice)?;
+                peer::encode(voice.out, &Frame::Compare(Comparison::Taken));
+            }
             Frame::Heartbeat(heartbeat) => self.observe(node, heartbeat, now),
             Frame::Members(facts) => {
                 let heard = node.members().merge(self.source, facts, now.moment);

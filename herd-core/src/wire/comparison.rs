@@ -36,6 +36,8 @@ pub enum Comparison {
     Copied,
     /// The speaker's log overtook the listener: a comparison is needed.
     Ask,
+    /// The speaker has merged one more frame of copied reports.
+    Taken,
 }
 
 impl Comparison {
@@ -64,6 +66,7 @@ impl Comparison {
             }
             Self::Copied => 22,
             Self::Ask => 23,
+            Self::Taken => 24,
         }
     }
 
@@ -82,6 +85,7 @@ impl Comparison {
             }
             22 => Self::Copied,
             23 => Self::Ask,
+            24 => Self::Taken,
             _ => return None,
         })
     }

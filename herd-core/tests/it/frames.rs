@@ -46,6 +46,7 @@ fn comparison() -> impl Strategy<Value = Comparison> {
             .prop_map(|(shard, words)| Comparison::Differ { shard, leaves: LeafSet::from_words(words) }),
         Just(Comparison::Copied),
         Just(Comparison::Ask),
+        Just(Comparison::Taken),
     ]
 }
 
