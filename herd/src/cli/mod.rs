@@ -20,6 +20,7 @@ mod serve;
 mod client;
 mod check;
 mod drawing;
+mod cert;
 mod places;
 mod order;
 mod status;
@@ -52,6 +53,8 @@ enum Command {
     Send(client::SendArgs),
     /// Reads a configuration, draws the herd and names its weak points
     Check(check::Args),
+    /// Makes certificates for the links of a herd, and a CA for development
+    Cert(cert::Args),
     /// Makes place indexes; stops and resumes the provider of a running server
     Places(places::PlacesArgs),
     /// Shows how a running server stands with its neighbours
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Whatsat(args) => client::whatsat(&args),
         Command::Send(args) => client::send(&args),
         Command::Check(args) => check::run(&args),
+        Command::Cert(args) => cert::run(&args),
         Command::Places(args) => places::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Leave(args) => leave(&args),

@@ -257,7 +257,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "name = 'h'\n[servers.A]\n[servers.'-a']\n[tls]\nca = 'a'\ncert = 'c'\nkey = 'k'",
-        "herd.toml:3: -a in [servers]: expected a name that a certificate can bear, as of a machine, since there is [tls]",
+        "herd.toml:3: -a in [servers]: expected a name that a certificate can bear, as of a machine",
     ),
     (
         "name = 'h'\n[servers.A]\n[places]\n[messages]",

@@ -43,10 +43,10 @@ impl TlsFiles {
     }
 
     /// What is wrong for these servers, if anything: a certificate names machines, as DNS would.
-    pub(super) fn mistake<'a>(names: impl IntoIterator<Item = &'a Name>) -> Option<(&'a Name, &'static str)> {
+    pub(crate) fn mistake<'a>(names: impl IntoIterator<Item = &'a Name>) -> Option<(&'a Name, &'static str)> {
         let is_certifiable = |name: &str| DnsName::try_from(name).is_ok() && !name.ends_with('.');
         let name = names.into_iter().find(|name| !is_certifiable(name.as_str()))?;
-        Some((name, "expected a name that a certificate can bear, as of a machine, since there is [tls]"))
+        Some((name, "expected a name that a certificate can bear, as of a machine"))
     }
 
     fn map(self, change: impl Fn(&Path) -> PathBuf) -> Self {

@@ -26,6 +26,7 @@ use rustls::{
 };
 use tokio::{signal::unix::Signal, sync::watch, task};
 
+use super::envelope::plainly;
 use crate::config::TlsFiles;
 
 /// Why there are no [`Certificates`]. The configuration, or whoever made its files, is at fault; what was in use before is
@@ -168,8 +169,10 @@ fn complaint(
     let now = UnixTime::now();
     let as_server = servers.verify_server_cert(own, above, &any_name(), &[], now).map(drop);
     let as_client = clients.verify_client_cert(own, above, now).map(drop);
-    if let Err(error) = as_server.and(as_client) {
-        return Some(error.to_string());
+    match as_server.and(as_client) {
+        Err(rustls::Error::InvalidCertificate(error)) => return Some(plainly(&error)),
+        Err(error) => return Some(error.to_string()),
+        Ok(()) => {}
     }
     let names = names(own);
     let is_named = names.iter().any(|name| name == server.as_str());

@@ -10,7 +10,8 @@ use std::{
 };
 
 use herd_core::{limits::LINK_PIECE_BYTES, link::Side, server::Name};
-use rustls::{AlertDescription, CertificateError, ClientConnection, ServerConnection};
+use rustls::{AlertDescription, CertificateError, ClientConnection, ServerConnection, pki_types::UnixTime};
+use time::OffsetDateTime;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::certificates::{Certificates, any_name, names};
@@ -37,7 +38,7 @@ pub(super) enum EnvelopeError {
     #[error("it shows no certificate")]
     NoCertificate,
     /// The peer's certificate is not good. The peer is at fault, or our clock or CA.
-    #[error("its certificate is not accepted: {0}")]
+    #[error("its certificate is not accepted: {}", plainly(.0))]
     Certificate(CertificateError),
     /// The peer does not find our certificate good. We are at fault, or its clock or CA.
     #[error("it does not accept our certificate: {0:?}")]
@@ -79,6 +80,8 @@ impl From<rustls::Error> for EnvelopeError {
             | Alert::CertificateUnknown
             | Alert::UnknownCA
             | Alert::AccessDenied
+            // How a wrong signature below a certificate is told.
+            | Alert::DecryptError
             | Alert::CertificateRequired),
         ) = error
         {
@@ -86,6 +89,32 @@ impl From<rustls::Error> for EnvelopeError {
         }
         Self::Tls(error)
     }
+}
+
+/// What is wrong with a certificate, in an operator's words, and always in the same ones.
+#[expect(clippy::wildcard_enum_match_arm, reason = "an enum that grows with TLS")]
+pub(super) fn plainly(error: &CertificateError) -> String {
+    use CertificateError as Error;
+    let what = match error {
+        Error::ExpiredContext { not_after, .. } => return format!("it was good until {}", utc(*not_after)),
+        Error::NotValidYetContext { not_before, .. } => {
+            return format!("it will be good from {} on", utc(*not_before));
+        }
+        Error::UnknownIssuer | Error::BadSignature => "it does not follow from the herd's CA",
+        Error::InvalidPurpose | Error::InvalidPurposeContext { .. } => {
+            "it is not for this purpose, TLS server and TLS client"
+        }
+        _ => return error.to_string(),
+    };
+    format!("{what}: {error}")
+}
+
+fn utc(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let shown = |at: OffsetDateTime| {
+        format!("{} {:02}:{:02}:{:02} UTC", at.date(), at.hour(), at.minute(), at.second())
+    };
+    OffsetDateTime::from_unix_timestamp(seconds).map_or_else(|_| format!("second {seconds}"), shown)
 }
 
 /// See the module.
@@ -206,23 +235,28 @@ impl Envelope {
     /// Sends what is left and what `append` adds, says that nothing more comes, and lets the peer close first: closing on
     /// unread bytes would make the system drop what is on its way.
     pub(super) async fn close(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        // TLS that failed takes no more bytes; the peer is told why, and may still be talking.
+        let last_words = self.say_last(append).await;
+        self.stream.shutdown().await?;
+        loop {
+            self.stream.readable().await?;
+            match self.stream.try_read(&mut self.raw) {
+                Ok(0) => return last_words,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    async fn say_last(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         // A frame that is half sent must be ended before another begins.
         self.flush_all().await?;
         self.fill(append);
         self.flush_all().await?;
         if let Some(tls) = &mut self.tls {
             tls.send_close_notify();
-            self.flush_all().await?;
         }
-        self.stream.shutdown().await?;
-        loop {
-            self.stream.readable().await?;
-            match self.stream.try_read(&mut self.raw) {
-                Ok(0) => return Ok(()),
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                Ok(_) | Err(_) => {}
-            }
-        }
+        self.flush_all().await
     }
 
     async fn flush_all(&mut self) -> io::Result<()> {
@@ -253,13 +287,13 @@ fn seal_and_send(
     taken: &mut usize,
 ) -> io::Result<()> {
     loop {
+        while tls.wants_write() {
+            tls.write_tls(socket)?;
+        }
         let sealed = tls.writer().write(out.get(*taken..).unwrap_or_default())?;
         *taken += sealed;
         if sealed == 0 && !tls.wants_write() {
             return Ok(());
-        }
-        while tls.wants_write() {
-            tls.write_tls(socket)?;
         }
     }
 }

@@ -4,15 +4,16 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ChildStdin, Stdio},
     time::Instant,
 };
 
-use crate::program::{PATIENCE, Running, herd, line_with};
+use crate::program::{PATIENCE, Running, finish, herd, line_with};
 
 /// The servers of the preset `goloman`, and who talks with whom.
 pub(crate) const SERVERS: [&str; 5] = ["Goloman", "Hands", "Holiday", "Welsh", "Wilkes"];
+const PRESET: &str = include_str!("../../../herds/goloman.toml");
 const EDGES: [(&str, &str); 6] = [
     ("Goloman", "Hands"),
     ("Goloman", "Holiday"),
@@ -43,6 +44,35 @@ impl Flock {
             Self { folder: tempfile::tempdir().unwrap(), args: Vec::new(), servers: BTreeMap::new() };
         SERVERS.iter().for_each(|name| flock.start(name));
         flock
+    }
+
+    /// The same herd with certificates from `herd cert` in the folder `certs`; nobody is started.
+    pub(crate) fn sealed() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("plain.toml"), PRESET).unwrap();
+        let made = finish(&["cert", "--config", &path("plain.toml"), "--out", &path("certs")]);
+        assert_eq!((made.code, made.stderr.as_str()), (Some(0), ""));
+        let (_, section) = made.stdout.split_once("\n\n[tls]\n").unwrap();
+        std::fs::write(path("tls.toml"), format!("{PRESET}\n[tls]\n{section}")).unwrap();
+        let args = vec!["--config".to_owned(), path("tls.toml")];
+        Self { folder, args, servers: BTreeMap::new() }
+    }
+
+    /// Where everything of this herd is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Servers that are started from now on read this file of the folder.
+    pub(crate) fn configure(&mut self, file: &str) {
+        let path = self.folder.path().join(file).to_str().unwrap().to_owned();
+        self.args = vec!["--config".to_owned(), path];
+    }
+
+    /// Tells a server something as its supervisor.
+    pub(crate) fn instruct(&mut self, name: &str, line: &str) {
+        self.servers.get_mut(name).unwrap().instructions.write_all(line.as_bytes()).unwrap();
     }
 
     /// Starts a server, empty, and tells everybody where it is.

@@ -8,8 +8,10 @@ mod client;
 mod up;
 mod flock;
 mod herd_of_five;
+mod stranger;
 mod peer_port;
 mod members;
+mod certificates;
 mod server;
 #[path = "../../../herd-core/tests/it/transcript.rs"]
 mod transcript;

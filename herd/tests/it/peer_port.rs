@@ -6,70 +6,17 @@ use std::{
     time::Instant,
 };
 
-use herd_core::{
-    link::{Identity, Link, Side},
-    node::{Node, NodeSettings},
-    secret::{HerdKey, Secret},
-    server::Name,
-    time::{Moment, Now, Timestamp},
-    wire::peer::{self, Frame, Refusal},
-};
+use herd_core::wire::peer::Refusal;
 
 use crate::{
     flock::{Client, Flock},
     program::PATIENCE,
+    stranger::{Stranger, connect, read, verdict_of},
 };
-
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
-}
-
-/// Dials as `server` of `herd` with `secret`; why the server refuses.
-fn dial(address: SocketAddr, herd: &str, server: &str, secret: Option<&str>) -> Refusal {
-    let key = HerdKey::derive(&name(herd), secret.map(Secret::new).as_ref());
-    let node = Node::new(NodeSettings::new(name(server), 1, 2, key.clone()));
-    let identity = Identity {
-        herd: name(herd),
-        server: name(server),
-        incarnation: 1,
-        key,
-        neighbours: vec![name("Goloman")],
-        joins: false,
-    };
-    let now = || Now { moment: Moment::from_nanos(0), clock: Timestamp::from_nanos(1) };
-    let mut link = Link::new(identity, Side::Dialler, None, [7; 32], Moment::from_nanos(0));
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut heard = Vec::new();
-    loop {
-        let mut output = Vec::new();
-        link.next_bytes(&node, now(), &mut output);
-        drop(stream.write_all(&output));
-        let mut input = [0; 4096];
-        let bytes = stream.read(&mut input).unwrap();
-        heard.extend_from_slice(&input[..bytes]);
-        // Our end may find fault with the server, too; what counts is what the server says.
-        drop(link.handle(&node, &input[..bytes], now()));
-        if bytes == 0 {
-            return refusal(&heard);
-        }
-    }
-}
-
-fn refusal(mut heard: &[u8]) -> Refusal {
-    while let Ok(Some((frame, bytes))) = peer::decode(heard, 1000) {
-        if let Frame::Refused(refusal) = frame {
-            return refusal;
-        }
-        heard = &heard[bytes..];
-    }
-    panic!("closed without a word");
-}
 
 /// Sends bytes and waits until the server closes; what it said.
 fn shout(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = connect(address);
     // The server may close on the first wrong byte.
     drop(stream.write_all(bytes));
     let mut said = Vec::new();
@@ -81,12 +28,13 @@ fn shout(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 fn who_does_not_belong_is_told_why() {
     let flock = Flock::goloman();
     let peer = flock.peer("Goloman");
-    assert_eq!(dial(peer, "riley", "Hands", None), Refusal::Herd);
+    let dial = |herd, server, secret| Stranger::new(herd, server, secret).converse(connect(peer));
+    assert_eq!(dial("riley", "Hands", None), Err(Refusal::Herd));
     let complaint = flock.complaint("Goloman", "it belongs to another herd: riley");
     assert!(complaint.contains("WARN"), "an operator is told without asking: {complaint}");
-    assert_eq!(dial(peer, "goloman", "Hands", Some("not the herd's secret")), Refusal::Proof);
-    assert_eq!(dial(peer, "goloman", "Welsh", None), Refusal::Stranger, "no edge");
-    assert_eq!(dial(peer, "goloman", "Goloman", None), Refusal::Stranger, "itself");
+    assert_eq!(dial("goloman", "Hands", Some("not the herd's secret")), Err(Refusal::Proof));
+    assert_eq!(dial("goloman", "Welsh", None), Err(Refusal::Stranger), "no edge");
+    assert_eq!(dial("goloman", "Goloman", None), Err(Refusal::Stranger), "itself");
 }
 
 #[test]
@@ -113,4 +61,38 @@ fn garbage_silence_and_floods_at_the_peer_port_disturb_nobody() {
     assert!(began.elapsed() < PATIENCE, "the silent are cut");
     let said = Client::connect(flock.line("Welsh")).iamat("calm", "+1-1", "2");
     flock.wait_for("Goloman", "calm", &said);
+}
+
+#[test]
+fn a_recorded_handshake_and_the_proof_of_another_connection_are_refused() {
+    let mut flock = Flock::goloman();
+    flock.kill("Hands");
+    let peer = flock.peer("Goloman");
+    let mut streams = [connect(peer), connect(peer)];
+    let mut stranger = Stranger::new("goloman", "Hands", None);
+    let mut said = stranger.says();
+    for stream in &mut streams {
+        stream.write_all(&said).unwrap();
+    }
+    // Of two connections that heard the same hello one hears the proof for the other.
+    stranger.hears(&read(&mut streams[0]));
+    let proof = stranger.says();
+    streams[1].write_all(&proof).unwrap();
+    assert_eq!(verdict_of(&mut streams[1]), Err(Refusal::Proof));
+    streams[0].write_all(&proof).unwrap();
+    assert_eq!(verdict_of(&mut streams[0]), Ok(()));
+    // All that was said on a connection that became a link, said again.
+    said.extend(proof);
+    let mut again = connect(peer);
+    again.write_all(&said).unwrap();
+    assert_eq!(verdict_of(&mut again), Err(Refusal::Proof));
+}
+
+#[test]
+fn an_address_learned_later_is_not_dialled_beyond_this_machine_without_protection() {
+    let mut flock = Flock::goloman();
+    flock.kill("Holiday");
+    flock.instruct("Welsh", "peer Holiday 192.0.2.1:9\n");
+    let complaint = flock.complaint("Welsh", "there is neither a secret nor [tls]");
+    assert!(complaint.contains("neighbour=Holiday"), "{complaint}");
 }

@@ -73,8 +73,9 @@ impl Drop for Running {
 /// The next line that `is_wanted`; those before it are dropped.
 pub(crate) fn line_with(lines: &Receiver<String>, is_wanted: impl Fn(&str) -> bool) -> String {
     let mut seen = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
     loop {
-        match lines.recv_timeout(PATIENCE) {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) if is_wanted(&line) => return line,
             Ok(line) => seen.push(line),
             Err(error) => panic!("{error}: {seen:#?}"),
