@@ -14,4 +14,5 @@ pub mod nearby;
 pub mod links;
 mod muffler;
 pub mod supervisor;
+mod load;
 pub mod cli;

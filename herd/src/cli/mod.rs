@@ -24,6 +24,7 @@ mod cert;
 mod places;
 mod order;
 mod status;
+mod load;
 
 /// The end of `herd --help`.
 const GOOD_TO_KNOW: &str = "\
@@ -61,6 +62,8 @@ enum Command {
     Status(status::Args),
     /// Takes a server out of its herd for good: its reports stay, nobody dials it any more until it is started again
     Leave(order::OrderArgs),
+    /// Loads servers with requests and measures what they make of them
+    Load(load::Args),
     /// Prints the effective configuration, without secrets
     Config(HerdArgs),
 }
@@ -134,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Places(args) => places::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Leave(args) => leave(&args),
+        Command::Load(args) => load::run(&args),
         Command::Config(args) => print_config(&args),
     };
     let (code, error) = match done {

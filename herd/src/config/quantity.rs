@@ -85,9 +85,16 @@ impl de::Visitor<'_> for DurationVisitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-        let nanos = scale(text, &NANOS).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))?;
-        Ok(Duration::from_nanos(nanos))
+        parse_span(text).map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
     }
+}
+
+/// Reads a duration on the command line.
+///
+/// # Errors
+/// It is not one; the message says what one looks like.
+pub(crate) fn parse_span(text: &str) -> Result<Duration, &'static str> {
+    scale(text, &NANOS).map(Duration::from_nanos).ok_or("expected a duration such as 250ms, 5s or 10m")
 }
 
 /// `digits unit` in the smallest unit, unless it is malformed or too large.

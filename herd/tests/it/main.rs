@@ -27,3 +27,4 @@ mod admin;
 mod status;
 mod spending;
 mod corpora;
+mod load;

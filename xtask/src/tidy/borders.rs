@@ -18,7 +18,7 @@ struct Border {
 /// The front-ends, which are strangers to each other.
 const FRONTENDS: &str = "herd/src/frontends";
 
-const BORDERS: [Border; 5] = [
+const BORDERS: [Border; 6] = [
     Border {
         part: "herd-core/src",
         forbidden: &["herd", "tokio", "std::net", "std::fs", "std::thread", "std::process"],
@@ -27,6 +27,20 @@ const BORDERS: [Border; 5] = [
     Border { part: FRONTENDS, forbidden: &["crate::links", "crate::storage"] },
     Border { part: "herd/src/links", forbidden: &["crate::nearby", "crate::frontends"] },
     Border { part: "herd/src/nearby", forbidden: &["crate::links", "crate::frontends"] },
+    // A client, as any stranger could write it.
+    Border {
+        part: "herd/src/load",
+        forbidden: &[
+            "crate::run",
+            "crate::engine",
+            "crate::gateway",
+            "crate::frontends",
+            "crate::links",
+            "crate::nearby",
+            "herd_core::node",
+            "herd_core::link",
+        ],
+    },
 ];
 
 pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
@@ -118,6 +132,16 @@ mod tests {
         check("herd/src/links/mod.rs", "crate::nearby::ask()", &["must not know `crate::nearby`"]);
         check("herd/src/links.rs", "crate::nearby::ask()", &["must not know `crate::nearby`"]);
         check("herd/src/nearby/mod.rs", "use crate::links;", &["must not know `crate::links`"]);
+    }
+
+    #[test]
+    fn a_load_is_a_client() {
+        check("herd/src/load/mod.rs", "use crate::gateway::X;", &["must not know `crate::gateway`"]);
+        check(
+            "herd/src/load/replay.rs",
+            "use herd_core::{position, node::Node};",
+            &["must not know `herd_core::node`"],
+        );
     }
 
     #[test]

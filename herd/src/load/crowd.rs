@@ -1,0 +1,264 @@
+//! Made-up clients: their requests, made in place by changing a few digits of a line, and the replies that are right.
+//!
+//! The one thing to know: every report is news. Times are this moment's, each later than the one before, and no two
+//! workers share a client.
+
+use std::{ops::Range, sync::Arc};
+
+use super::digits::fill;
+
+/// Places that clients are at: enough that no two reports of a client in a row are likely to be the same.
+const PLACES: u16 = 4096;
+/// Bytes of a place's text.
+const PLACE_BYTES: usize = b"+34.068930-118.445127".len();
+/// Farthest north and south, in degrees: some of those that herd is compared with map the world as a Mercator square.
+const LATITUDE_MAX: f64 = 85.0;
+/// What IDs begin with, as far as there is room.
+const PREFIX: &[u8] = b"load-";
+/// Digits of a time: `1520023934.918963997`.
+const SECONDS_DIGITS: usize = 10;
+const NANOS_DIGITS: usize = 9;
+const NANOS: u64 = 1_000_000_000;
+
+/// Who they are and what they send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CrowdPlan {
+    /// How many clients, at least 1.
+    pub(crate) clients: u32,
+    /// Length of their IDs; at least [`id_bytes_min`] of their number.
+    pub(crate) id_bytes: usize,
+    /// Of 100 requests so many are questions.
+    pub(crate) questions_percent: u8,
+    /// Radius of a question in kilometres and its bound.
+    pub(crate) question: (u8, u8),
+    /// What all chance follows from.
+    pub(crate) seed: u64,
+    /// One report of each client after the other rather than by chance.
+    pub(crate) is_in_order: bool,
+}
+
+/// Digits that tell so many clients apart.
+pub(crate) fn id_bytes_min(clients: u32) -> usize {
+    clients.saturating_sub(1).checked_ilog10().map_or(1, |digits| digits as usize + 1)
+}
+
+/// One request whose reply has not come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    /// When it was to be sent, in nanoseconds of the run.
+    pub(super) due: u64,
+    /// Its time; of a question nothing.
+    time: u64,
+    client: u32,
+    place: u16,
+    /// A WHATSAT: the reply is more than a line.
+    pub(super) is_question: bool,
+}
+
+/// The part of the clients that one worker speaks for.
+#[derive(Debug)]
+pub(super) struct Crowd {
+    plan: CrowdPlan,
+    chance: fastrand::Rng,
+    mine: Range<u32>,
+    next: u32,
+    places: Arc<[[u8; PLACE_BYTES]]>,
+    report: Vec<u8>,
+    question: Vec<u8>,
+    /// Time of the latest report.
+    latest: u64,
+    second: u64,
+}
+
+impl Crowd {
+    /// The clients of worker `nth` of `of`.
+    pub(super) fn new(plan: CrowdPlan, nth: u32, of: u32) -> Self {
+        let share = |nth: u32| {
+            let bound = u64::from(plan.clients) * u64::from(nth) / u64::from(of.max(1));
+            u32::try_from(bound).unwrap_or(u32::MAX)
+        };
+        let mine = share(nth)..share(nth + 1);
+        let padding = "0".repeat(plan.id_bytes);
+        let place = "+".repeat(PLACE_BYTES);
+        let time = "0".repeat(SECONDS_DIGITS + 1 + NANOS_DIGITS);
+        let (radius_km, bound) = plan.question;
+        let mut crowd = Self {
+            plan,
+            // Spread by an odd constant (2^64 over the golden ratio), so that no two workers draw alike.
+            chance: fastrand::Rng::with_seed(plan.seed ^ u64::from(nth).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            next: mine.start,
+            mine,
+            places: places(plan.seed),
+            report: format!("IAMAT {padding} {place} {time}\n").into_bytes(),
+            question: format!("WHATSAT {padding} {radius_km} {bound}\n").into_bytes(),
+            latest: 0,
+            second: u64::MAX,
+        };
+        for (line, command) in [(&mut crowd.report, "IAMAT "), (&mut crowd.question, "WHATSAT ")] {
+            let room = plan.id_bytes.saturating_sub(id_bytes_min(plan.clients));
+            let prefix = PREFIX.get(..room).unwrap_or(PREFIX);
+            line[command.len()..command.len() + prefix.len()].copy_from_slice(prefix);
+        }
+        crowd
+    }
+
+    /// Appends the next request, to be sent at `due` of the run, which is `clock` by the wall.
+    pub(super) fn ask(&mut self, out: &mut Vec<u8>, due: u64, clock: u64) -> Asked {
+        let client = self.client();
+        let digits = id_bytes_min(self.plan.clients);
+        let is_question =
+            self.plan.questions_percent > 0 && self.chance.u8(..100) < self.plan.questions_percent;
+        if is_question {
+            let end = "WHATSAT ".len() + self.plan.id_bytes;
+            fill(&mut self.question[end - digits..end], client.into());
+            out.extend_from_slice(&self.question);
+            return Asked { due, time: 0, client, place: 0, is_question };
+        }
+        let time = clock.max(self.latest + 1);
+        self.latest = time;
+        let place = self.chance.u16(..) % PLACES;
+        let mut end = "IAMAT ".len() + self.plan.id_bytes;
+        fill(&mut self.report[end - digits..end], client.into());
+        end += 1;
+        self.report[end..end + PLACE_BYTES].copy_from_slice(&self.places[usize::from(place)]);
+        end += PLACE_BYTES + 1;
+        if time / NANOS != self.second {
+            self.second = time / NANOS;
+            fill(&mut self.report[end..end + SECONDS_DIGITS], self.second);
+            self.report[end + SECONDS_DIGITS] = b'.';
+        }
+        end += SECONDS_DIGITS + 1;
+        fill(&mut self.report[end..end + NANOS_DIGITS], time % NANOS);
+        out.extend_from_slice(&self.report);
+        Asked { due, time, client, place, is_question }
+    }
+
+    /// Whether `line` (without its LF) tells the report of `asked`; of a question, whether it tells one of that client.
+    pub(super) fn is_answered_by(&self, asked: &Asked, line: &[u8]) -> bool {
+        let Some(told) = line.strip_prefix(b"AT ") else { return false };
+        let mut fields = told.splitn(3, |&byte| byte == b' ');
+        let (Some(server), Some(skew), Some(words)) = (fields.next(), fields.next(), fields.next()) else {
+            return false;
+        };
+        if server.is_empty() || !is_skew(skew) {
+            return false;
+        }
+        let mut digits = [0; NANOS_DIGITS + 1 + SECONDS_DIGITS];
+        let id = "IAMAT ".len().."IAMAT ".len() + self.plan.id_bytes;
+        let mut expected = self.report[id].to_vec();
+        let width = id_bytes_min(self.plan.clients);
+        let end = expected.len();
+        fill(&mut expected[end - width..], asked.client.into());
+        expected.push(b' ');
+        if asked.is_question {
+            return words.starts_with(&expected);
+        }
+        expected.extend_from_slice(&self.places[usize::from(asked.place)]);
+        expected.push(b' ');
+        let (seconds, nanos) = digits.split_at_mut(SECONDS_DIGITS);
+        fill(seconds, asked.time / NANOS);
+        nanos[0] = b'.';
+        fill(&mut nanos[1..], asked.time % NANOS);
+        expected.extend_from_slice(&digits);
+        words == expected
+    }
+
+    fn client(&mut self) -> u32 {
+        if !self.plan.is_in_order {
+            return self.chance.u32(self.mine.clone());
+        }
+        let client = self.next;
+        self.next = if client + 1 < self.mine.end { client + 1 } else { self.mine.start };
+        client
+    }
+}
+
+/// A sign, digits, a point, nine digits.
+fn is_skew(text: &[u8]) -> bool {
+    let Some((b'+' | b'-', number)) = text.split_first() else { return false };
+    let mut parts = number.split(|&byte| byte == b'.');
+    let (Some(whole), Some(nanos), None) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    is_number(whole) && is_number(nanos) && nanos.len() == NANOS_DIGITS
+}
+
+/// Places spread evenly over the globe between the poles' circles.
+fn places(seed: u64) -> Arc<[[u8; PLACE_BYTES]]> {
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let height = LATITUDE_MAX.to_radians().sin();
+    let place = |_| {
+        let latitude = (height * (2.0 * chance.f64() - 1.0)).asin().to_degrees();
+        let longitude = 360.0 * chance.f64() - 180.0;
+        let text = format!("{latitude:+010.6}{longitude:+011.6}");
+        // Always as long: the widths above.
+        <[u8; PLACE_BYTES]>::try_from(text.as_bytes()).unwrap_or(*b"+34.068930-118.445127")
+    };
+    (0..PLACES).map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use herd_core::{
+        command::{Command, QuestionLimits},
+        wire::line,
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: QuestionLimits = QuestionLimits { radius_km_max: Some(50), bound_max: 20 };
+
+    fn plan(clients: u32, id_bytes: usize) -> CrowdPlan {
+        CrowdPlan { clients, id_bytes, questions_percent: 30, question: (10, 5), seed: 1, is_in_order: false }
+    }
+
+    proptest! {
+        #[test]
+        fn every_request_is_a_command_and_its_reply_is_right(
+            clients in 1_u32.., spare in 0_usize..40, clock in 0_u64..9_000_000_000_000_000_000,
+        ) {
+            let mut crowd = Crowd::new(plan(clients, id_bytes_min(clients) + spare), 0, 1);
+            let mut latest = 0;
+            for _ in 0..20 {
+                let mut out = Vec::new();
+                let asked = crowd.ask(&mut out, 0, clock);
+                prop_assert_eq!(out.pop(), Some(b'\n'));
+                match line::parse(&out, &LIMITS) {
+                    Command::Iamat(iamat) => {
+                        prop_assert!(iamat.time.at().as_nanos() > latest);
+                        latest = iamat.time.at().as_nanos();
+                        let (client, at, time) = (iamat.client.as_bytes(), iamat.location.text(), iamat.time.text());
+                        prop_assert_eq!(client.len(), crowd.plan.id_bytes);
+                        let mut reply = Vec::new();
+                        line::print_at(&mut reply, "S", -5, client, at, time);
+                        reply.pop();
+                        prop_assert!(crowd.is_answered_by(&asked, &reply));
+                        for end in 0..reply.len() {
+                            prop_assert!(!crowd.is_answered_by(&asked, &reply[..end]));
+                        }
+                        reply.push(b'0');
+                        prop_assert!(!crowd.is_answered_by(&asked, &reply));
+                    }
+                    Command::Whatsat(whatsat) => {
+                        let mut reply = Vec::new();
+                        line::print_at(&mut reply, "S", 5, whatsat.client.as_bytes(), b"+1+1", b"5");
+                        prop_assert!(asked.is_question && crowd.is_answered_by(&asked, &reply));
+                        prop_assert!(!crowd.is_answered_by(&asked, b"AT S +0.000000000 other +1+1 5"));
+                    }
+                    Command::Invalid => prop_assert!(false, "{}", String::from_utf8_lossy(&out)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn workers_share_no_client_and_leave_none_out() {
+        let mut seen = Vec::new();
+        for nth in 0..3 {
+            let all = CrowdPlan { is_in_order: true, questions_percent: 0, ..plan(100, 20) };
+            let mut crowd = Crowd::new(all, nth, 3);
+            seen.extend((0..crowd.mine.len()).map(|_| crowd.ask(&mut Vec::new(), 0, 0).client));
+        }
+        assert_eq!(seen, (0..100).collect::<Vec<u32>>());
+    }
+}
