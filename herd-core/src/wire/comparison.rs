@@ -1,5 +1,7 @@
 //! The frames with which two neighbours compare their tables. What they mean in order is `link::catch_up`'s matter.
 
+use std::ops::RangeInclusive;
+
 use crate::{
     digest::LeafSet,
     limits::{LEAVES, SHARDS},
@@ -41,6 +43,9 @@ pub enum Comparison {
 }
 
 impl Comparison {
+    /// The kinds of frames that are steps of a comparison.
+    pub(super) const KINDS: RangeInclusive<u8> = 16..=24;
+
     /// Appends the payload; says which kind of frame it is for.
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> u8 {
         match self {

@@ -303,7 +303,7 @@ fn decode_payload<'a>(kind: u8, fields: &mut Fields<'a>) -> Result<Option<Frame<
         8 => decode_heartbeat(fields).map(Frame::Heartbeat),
         9 => Some(Frame::Copy(fields.rest())),
         10 => members::decode(fields).map(Frame::Members),
-        16..=23 => Comparison::decode(kind, fields).map(Frame::Compare),
+        kind if Comparison::KINDS.contains(&kind) => Comparison::decode(kind, fields).map(Frame::Compare),
         unknown => return Err(FrameError::Kind(unknown)),
     };
     Ok(frame)
