@@ -4,6 +4,8 @@
 //! no lint knows.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command that talks to a person")]
 
+#[cfg(target_os = "linux")]
+mod chaos;
 mod check;
 mod fuzz;
 mod tally;
@@ -25,7 +27,9 @@ cargo xtask sim --seeds N [--scenario X] [--seed S]
 cargo xtask fuzz [TARGET..] [--seconds N] [--jobs N]
                                  random input for every decoder, 600 seconds each unless told otherwise
 cargo xtask bench [--quick] [--only NAME] [--seconds S]
-                                 herd beside others, measured; a whole run writes docs/performance.md";
+                                 herd beside others, measured; a whole run writes docs/performance.md
+cargo xtask chaos [--seed S] [--round NAME] [--minutes M]
+                                 five real servers under load and under faults (Linux; as root more of them)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         ("sim", rest) => simulate(rest),
         ("fuzz", rest) => fuzz::run(rest),
         ("bench", rest) => bench::run(rest),
+        #[cfg(target_os = "linux")]
+        ("chaos", rest) => chaos::run(rest),
         ("" | "help" | "--help" | "-h", _) => {
             println!("{HELP}");
             return ExitCode::SUCCESS;
