@@ -1,6 +1,9 @@
 //! Warnings about what may happen a million times a second: counted always, said at most once a second.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
@@ -31,6 +34,39 @@ impl Muffler {
     }
 }
 
+/// Shortest time between two warnings of the same words: whoever is turned away comes again every few seconds, until
+/// somebody reads the first one.
+const REPETITION: Duration = Duration::from_secs(30);
+
+/// Most words remembered: as many things as one would look at.
+const REFRAINS_MAX: usize = 16;
+
+/// Warnings that come again and again, each in its own words.
+#[derive(Debug, Default)]
+pub(crate) struct Refrains {
+    muffler: Muffler,
+    said: Mutex<VecDeque<(String, Instant)>>,
+}
+
+impl Refrains {
+    /// Counts an event with its words; says how many there were of all kinds since the last warning if these words are to
+    /// be said.
+    pub(crate) fn count(&self, words: &str) -> Option<u64> {
+        let mut said = self.said.lock();
+        said.retain(|(_, at)| at.elapsed() < REPETITION);
+        if said.iter().any(|(known, _)| known == words) {
+            self.muffler.0.lock().unsaid += 1;
+            return None;
+        }
+        let times = self.muffler.count(1)?;
+        if said.len() == REFRAINS_MAX {
+            said.pop_front();
+        }
+        said.push_back((words.to_owned(), Instant::now()));
+        Some(times)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +78,26 @@ mod tests {
         assert_eq!(muffler.count(4), None);
         muffler.0.lock().said_at = Instant::now().checked_sub(SILENCE);
         assert_eq!(muffler.count(5), Some(9));
+    }
+
+    #[test]
+    fn the_same_words_are_said_again_after_half_a_minute_and_other_words_after_a_second() {
+        let refrains = Refrains::default();
+        let later = |by| {
+            refrains.muffler.0.lock().said_at = Instant::now().checked_sub(by);
+            refrains.said.lock().iter_mut().for_each(|(_, at)| *at = at.checked_sub(by).unwrap());
+        };
+        assert_eq!(refrains.count("a"), Some(1));
+        assert_eq!(refrains.count("b"), None);
+        later(SILENCE);
+        assert_eq!(refrains.count("a"), None);
+        assert_eq!(refrains.count("b"), Some(3));
+        later(REPETITION);
+        assert_eq!(refrains.count("a"), Some(1));
+        for i in 0..100 {
+            later(SILENCE);
+            assert_eq!(refrains.count(&i.to_string()), Some(1));
+        }
+        assert!(refrains.said.lock().len() <= REFRAINS_MAX);
     }
 }

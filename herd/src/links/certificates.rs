@@ -87,7 +87,7 @@ impl Certificates {
         Self::new(Arc::new(roots), &chain, &key, server).map_err(inconsistent)
     }
 
-    fn new(
+    pub(super) fn new(
         roots: Arc<RootCertStore>,
         chain: &[CertificateDer<'static>],
         key: &PrivateKeyDer<'static>,

@@ -9,7 +9,7 @@ use herd_core::{
     server::Name,
 };
 use tokio::{
-    net::{TcpStream, ToSocketAddrs},
+    net::{TcpStream, ToSocketAddrs, lookup_host},
     sync::watch,
     time,
 };
@@ -135,15 +135,22 @@ impl Links {
     }
 
     async fn connect(&self, address: impl ToSocketAddrs) -> Result<(TcpStream, SocketAddr), ConnectionError> {
-        let connected = time::timeout(HANDSHAKE_MAX, TcpStream::connect(address)).await;
-        let stream = connected
+        let connected = async {
+            let mut known: Vec<SocketAddr> = lookup_host(address).await?.collect();
+            let count = known.len();
+            known.retain(|&address| !self.is_exposed(address));
+            if known.is_empty() && count > 0 {
+                return Ok(None);
+            }
+            let stream = TcpStream::connect(known.as_slice()).await?;
+            let address = stream.peer_addr()?;
+            Ok(Some((stream, address)))
+        };
+        let connected = time::timeout(HANDSHAKE_MAX, connected).await;
+        connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(EnvelopeError::Socket)?;
-        let address = stream.peer_addr().map_err(EnvelopeError::Socket)?;
-        if self.is_exposed(address) {
-            return Err(ConnectionError::Exposed);
-        }
-        Ok((stream, address))
+            .map_err(EnvelopeError::Socket)?
+            .ok_or(ConnectionError::Exposed)
     }
 }
 

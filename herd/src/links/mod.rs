@@ -30,7 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     engine::Engine,
     gateway::{LinkState, Surroundings},
-    muffler::Muffler,
+    muffler::Refrains,
     roster::{Contact, Roster},
 };
 
@@ -55,7 +55,7 @@ pub struct Links {
     /// What connections that begin now show and believe; without, they are plain.
     certificates: watch::Receiver<Option<Certificates>>,
     /// Servers that were turned away, or turned us away.
-    refusals: Muffler,
+    refusals: Refrains,
     tasks: TaskTracker,
     draining: CancellationToken,
 }
@@ -77,7 +77,7 @@ impl Links {
             connections: AtomicU64::new(0),
             strangers: Arc::default(),
             certificates,
-            refusals: Muffler::default(),
+            refusals: Refrains::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             identity,
@@ -125,7 +125,7 @@ impl Links {
                 connection.run().await
             };
             let why = ended.why;
-            match why.is_refusal().then(|| links.refusals.count(1)).flatten() {
+            match why.is_refusal().then(|| links.refusals.count(&why.to_string())).flatten() {
                 Some(times) => tracing::warn!(%address, %why, times, "no link"),
                 None => tracing::debug!(%address, %why, "a connection from a neighbour ended"),
             }

@@ -94,5 +94,5 @@ fn an_address_learned_later_is_not_dialled_beyond_this_machine_without_protectio
     flock.kill("Holiday");
     flock.instruct("Welsh", "peer Holiday 192.0.2.1:9\n");
     let complaint = flock.complaint("Welsh", "there is neither a secret nor [tls]");
-    assert!(complaint.contains("neighbour=Holiday"), "{complaint}");
+    assert!(complaint.contains("Holiday (192.0.2.1:9)"), "{complaint}");
 }
