@@ -26,7 +26,9 @@ pub(crate) fn check(input: &[u8]) {
         start = range.end + 1;
         datagrams.push((range, SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
     }
-    let mut replies = udp::replies(&GATEWAY, LINE_BYTES_MAX, input, &datagrams).into_iter().peekable();
+    let (replies, wait) = udp::replies(&GATEWAY, LINE_BYTES_MAX, input, &datagrams);
+    assert!(wait.is_none(), "there is no disk to wait for");
+    let mut replies = replies.into_iter().peekable();
     for (range, client) in datagrams {
         let datagram = &input[range];
         let reply = replies.next_if(|(_, to)| *to == client).map_or_else(Vec::new, |(reply, _)| reply);

@@ -76,6 +76,8 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct WriteBehind {
     cursor: LogPosition,
+    /// All that was logged before this is in the store: the cursor, unless something was missed.
+    covered: LogPosition,
     held: Held,
     round: Option<Round>,
 }
@@ -83,6 +85,8 @@ pub struct WriteBehind {
 /// A round under way.
 #[derive(Clone, Copy, Debug)]
 struct Round {
+    /// The store lacks something until it is complete.
+    is_needed: bool,
     next_shard: usize,
     /// Bytes of journal that were there when it began.
     journal_bytes_before: u64,
@@ -93,14 +97,15 @@ impl WriteBehind {
     /// Goes on with a store that holds `held`, from the start of the log of a node that was restored from it.
     #[must_use]
     pub const fn new(held: Held) -> Self {
-        Self { cursor: LogPosition::from_bytes(0), held, round: None }
+        let start = LogPosition::from_bytes(0);
+        Self { cursor: start, covered: start, held, round: None }
     }
 
     /// Goes on from the log's end with a store that may lack anything: a round begins.
     #[must_use]
     pub fn anew(node: &Node, held: Held) -> Self {
-        let mut write_behind = Self { cursor: node.log_end(), held, round: None };
-        write_behind.begin_round();
+        let mut write_behind = Self { cursor: node.log_end(), ..Self::new(held) };
+        write_behind.begin_round(true);
         write_behind
     }
 
@@ -110,10 +115,16 @@ impl WriteBehind {
         self.held
     }
 
-    /// Up to where the log was kept.
+    /// Up to where the log was kept, or made up for: the store holds all that was logged before, or what replaced it.
     #[must_use]
     pub const fn position(&self) -> LogPosition {
-        self.cursor
+        self.covered
+    }
+
+    /// Whether the log was read up to `position`, even if something before that was missed.
+    #[must_use]
+    pub fn has_read_to(&self, position: LogPosition) -> bool {
+        self.cursor >= position
     }
 
     /// Whether there is something to be written down.
@@ -131,13 +142,13 @@ impl WriteBehind {
             Ok(until) => until,
             Err(overtaken) => {
                 self.cursor = overtaken.end;
-                self.begin_round();
+                self.begin_round(true);
                 overtaken.end
             }
         };
         let worth_it = JOURNAL_BYTES_MIN.max(JOURNAL_PER_SNAPSHOT.saturating_mul(self.held.snapshot_bytes));
         if self.round.is_none() && self.held.journal_bytes > worth_it {
-            self.begin_round();
+            self.begin_round(false);
         }
         // The table is read after the log, so snapshots lack nothing that was logged before the round began.
         let (snapshots, next_shard) = self.snapshots(node);
@@ -158,21 +169,27 @@ impl WriteBehind {
     pub fn kept(&mut self, batch: &Batch) {
         self.cursor = batch.until;
         self.held.journal_bytes += batch.journal.as_deref().map_or(0, bytes);
-        let Some(round) = &mut self.round else { return };
-        round.snapshot_bytes += batch.snapshots.iter().flat_map(|s| &s.blocks).map(|b| bytes(b)).sum::<u64>();
-        round.next_shard = batch.next_shard;
-        if batch.completes_round {
-            self.held.journal_bytes -= round.journal_bytes_before;
-            self.held.snapshot_bytes = round.snapshot_bytes;
-            self.round = None;
+        if let Some(round) = &mut self.round {
+            round.snapshot_bytes +=
+                batch.snapshots.iter().flat_map(|s| &s.blocks).map(|b| bytes(b)).sum::<u64>();
+            round.next_shard = batch.next_shard;
+            if batch.completes_round {
+                self.held.journal_bytes -= round.journal_bytes_before;
+                self.held.snapshot_bytes = round.snapshot_bytes;
+                self.round = None;
+            }
+        }
+        if self.round.is_none_or(|round| !round.is_needed) {
+            self.covered = self.cursor;
         }
     }
 
     /// Begins a round, from the first shard again if one is under way: what it has may lack what was missed.
-    fn begin_round(&mut self) {
+    fn begin_round(&mut self, is_needed: bool) {
+        let is_needed = is_needed || self.round.is_some_and(|round| round.is_needed);
         self.held.round += 1;
         let journal_bytes_before = self.held.journal_bytes;
-        self.round = Some(Round { next_shard: 0, journal_bytes_before, snapshot_bytes: 0 });
+        self.round = Some(Round { is_needed, next_shard: 0, journal_bytes_before, snapshot_bytes: 0 });
     }
 
     /// The next few snapshots of the round, and where to go on.

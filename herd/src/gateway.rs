@@ -21,6 +21,12 @@ pub type Nearby = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 /// Asks the provider. The question keeps to [`Provider::limits`]. Called on a request's path, so it only starts the work.
 pub type Ask = Arc<dyn Fn(Position, Question) -> Nearby + Send + Sync>;
 
+/// Something that takes a while and says nothing.
+pub type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Resolves when all that was submitted before the call is on the disk.
+pub type Durable = Arc<dyn Fn() -> Wait + Send + Sync>;
+
 /// How an operator watches and stops a provider while the server runs.
 pub trait Control: fmt::Debug + Send + Sync {
     /// Stops asking it, or asks it again; questions are answered all the same, if need be with the reason.
@@ -133,18 +139,33 @@ pub struct LinkUp {
 }
 
 /// One server, as its front-ends see it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Gateway {
     engine: Arc<Engine>,
     provider: Provider,
     surroundings: Arc<dyn Surroundings>,
+    durable: Option<Durable>,
+}
+
+/// What became of a batch of commands.
+pub struct Submitted {
+    /// When all of them happened.
+    pub at: Timestamp,
+    /// What their replies have to wait for, if they do: the operator wants reports on the disk first.
+    pub wait: Option<Wait>,
 }
 
 impl Gateway {
     /// The front of a server.
     #[must_use]
     pub fn new(engine: Arc<Engine>, provider: Provider, surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { engine, provider, surroundings }
+        Self { engine, provider, surroundings, durable: None }
+    }
+
+    /// Has the replies to reports wait for `durable`, if there is one.
+    #[must_use]
+    pub fn waiting_for(self, durable: Option<Durable>) -> Self {
+        Self { durable, ..self }
     }
 
     /// The name that AT lines show.
@@ -159,9 +180,13 @@ impl Gateway {
         self.engine.clock()
     }
 
-    /// Applies commands in order and appends an answer for each; says when that was.
-    pub fn submit(&self, commands: &[Command<'_>], answers: &mut Vec<Answer>) -> Timestamp {
-        self.engine.submit(commands, answers)
+    /// Applies commands in order and appends an answer for each. Waits for nothing itself.
+    pub fn submit(&self, commands: &[Command<'_>], answers: &mut Vec<Answer>) -> Submitted {
+        let at = self.engine.submit(commands, answers);
+        let has_report = || commands.iter().any(|command| matches!(command, Command::Iamat(_)));
+        // A report that was stale is acknowledged too, so it waits for the one that made it stale.
+        let wait = self.durable.as_ref().filter(|_| has_report()).map(|durable| durable());
+        Submitted { at, wait }
     }
 
     /// Takes the server out of the herd for good: what it has is handed over, and it ends.
@@ -191,5 +216,17 @@ impl Gateway {
     #[must_use]
     pub fn traffic(&self) -> &Traffic {
         self.engine.traffic()
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Submitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submitted").field("at", &self.at).finish_non_exhaustive()
     }
 }

@@ -12,6 +12,7 @@ pub mod frontends;
 pub mod traffic;
 pub mod nearby;
 pub mod links;
+pub mod storage;
 mod muffler;
 pub mod supervisor;
 mod load;

@@ -3,14 +3,15 @@
 //! The only place that knows all parts. `run` takes bound listeners and a shutdown future, so a test is just another
 //! caller.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use herd_core::{
     link::{Claim, Identity},
     node::{Node, NodeSettings},
     server::Name,
+    time::Timestamp,
 };
-use tokio::{sync::watch, time};
+use tokio::{sync::watch, task::spawn_blocking, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     links::{Certificates, Links},
     listen::Listeners,
     roster::{Contact, Roster},
+    storage::{self, OpenError, Recovered, Storage, StorageSettings},
     traffic::{Channel, Party, Traffic, TrafficSettings},
 };
 
@@ -34,6 +36,9 @@ const TASKS_MAX: Duration = Duration::from_millis(2300);
 
 /// Longest time that neighbours have to take what they have not got yet: a megabyte on a slow line.
 const LINKS_MAX: Duration = Duration::from_secs(1);
+
+/// Longest time that the last reports have to be written to disk and synced; runs beside the one below.
+const STORAGE_MAX: Duration = Duration::from_secs(1);
 
 /// Longest time that the traffic log has to be written: its buffers hold 16 MiB, a slow disk writes those in 1 s.
 const LOG_MAX: Duration = Duration::from_secs(1);
@@ -51,6 +56,8 @@ pub struct RunSettings {
     pub limits: ClientLimits,
     /// What WHATSAT asks.
     pub provider: Provider,
+    /// Where the table is kept, if it is to outlive the server.
+    pub storage: Option<StorageSettings>,
     /// The traffic log, if there is to be one.
     pub traffic: Option<TrafficSettings>,
     /// Where neighbours can be dialled; those on it are the ones that may link.
@@ -71,16 +78,26 @@ pub enum RunError {
     /// one was handed to its neighbours, as far as it had any.
     #[error("the name {0} is taken: {1}")]
     Claimed(Name, Claim),
+    /// The data folder cannot be used: the configuration is at fault, nothing was served.
+    #[error(transparent)]
+    Storage(#[from] OpenError),
+    /// The thread that reads the data folder ended: we are at fault, nothing was served.
+    #[error("the data folder was not read to its end: {0}")]
+    Recovery(String),
+    /// Nobody can be told that the server is ready: whoever reads its output is gone, nothing was served.
+    #[error("cannot announce the addresses: {0}")]
+    Announce(#[source] io::Error),
 }
 
-/// Serves until `shutdown` resolves; then accepts nobody, answers what has arrived, writes everything down and returns
-/// within 5 s.
+/// Recovers what the disk has, says so through `announce`, and serves until `shutdown` resolves; then accepts nobody,
+/// answers what has arrived, writes everything down and returns within 5 s.
 ///
 /// # Errors
 /// The server cannot start, or its name is another's.
 pub async fn run(
     settings: RunSettings,
     mut listeners: Listeners,
+    announce: impl FnOnce(&Listeners) -> io::Result<()>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<Ending, RunError> {
     let identity = identity(&settings);
@@ -91,11 +108,19 @@ pub async fn run(
         peer_address: listeners.peer.as_ref().and_then(|peer| peer.local_addr().ok()),
         ..settings.node
     }));
+    let mut shutdown = pin!(shutdown);
+    let recovered = tokio::select! {
+        recovered = recover(settings.storage, &settings.herd, &node, now.clock) => recovered?,
+        // Reading goes on in its thread, which the end of the process ends.
+        () = &mut shutdown => return Ok(Ending::Stopped),
+    };
     let traffic = match settings.traffic {
         Some(traffic) => Traffic::start(traffic, Arc::clone(&node)).map_err(RunError::Traffic)?,
         None => Traffic::off(),
     };
     let engine = Arc::new(Engine::new(node, settings.clock, traffic.clone()));
+    let storage = recovered.map(|recovered| recovered.start(&engine));
+    announce(&listeners).map_err(RunError::Announce)?;
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
 
@@ -105,8 +130,9 @@ pub async fn run(
     let (edges, certificates) = ((&settings.roster, settings.contacts), settings.certificates);
     let links =
         Links::start(Arc::clone(&engine), identity.clone(), edges, certificates, listeners.peer.take());
+    let gateway = Gateway::new(Arc::clone(&engine), settings.provider, Arc::clone(&links) as _);
     let service = Service {
-        gateway: Gateway::new(Arc::clone(&engine), settings.provider, Arc::clone(&links) as _),
+        gateway: gateway.waiting_for(storage.as_ref().and_then(Storage::durable)),
         admission: Arc::new(Admission::new(&settings.limits)),
         limits: settings.limits,
         tasks: tasks.clone(),
@@ -117,7 +143,7 @@ pub async fn run(
     }
 
     let ending = tokio::select! {
-        () = shutdown => Ending::Stopped,
+        () = &mut shutdown => Ending::Stopped,
         ending = engine.ended() => ending,
     };
     stop.cancel();
@@ -130,12 +156,36 @@ pub async fn run(
         tracing::warn!("some neighbours did not get everything in time");
     }
     traffic.pen().went(log, engine.clock(), "server stops");
-    if !matches!(tokio::task::spawn_blocking(move || traffic.stop(LOG_MAX)).await, Ok(true)) {
-        tracing::warn!("the traffic log could not be finished");
-    }
+    tokio::join!(finish_storage(storage), finish_log(traffic));
     match ending {
         Ending::Claimed(claim) => Err(RunError::Claimed(identity.server, claim)),
         Ending::Stopped | Ending::Left => Ok(ending),
+    }
+}
+
+/// Brings back what the disk has, if anything is to be kept there.
+async fn recover(
+    settings: Option<StorageSettings>,
+    herd: &Name,
+    node: &Arc<Node>,
+    clock: Timestamp,
+) -> Result<Option<Recovered>, RunError> {
+    let Some(settings) = settings else { return Ok(None) };
+    let (herd, node) = (herd.clone(), Arc::clone(node));
+    let recovered = spawn_blocking(move || storage::recover(&settings, &herd, &node, clock)).await;
+    Ok(Some(recovered.map_err(|error| RunError::Recovery(error.to_string()))??))
+}
+
+async fn finish_storage(storage: Option<Storage>) {
+    let Some(storage) = storage else { return };
+    if !matches!(time::timeout(STORAGE_MAX, storage.stop()).await, Ok(true)) {
+        tracing::warn!("the last reports could not be written to disk");
+    }
+}
+
+async fn finish_log(traffic: Traffic) {
+    if !matches!(spawn_blocking(move || traffic.stop(LOG_MAX)).await, Ok(true)) {
+        tracing::warn!("the traffic log could not be finished");
     }
 }
 

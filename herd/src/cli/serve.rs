@@ -28,7 +28,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Failure, HerdArgs, stop_signal};
 use crate::{
     clock::Clock,
-    config::{AddressOverride, Config, NearbyConfig},
+    config::{AddressOverride, Config, Durability, NearbyConfig},
     ending::Ending,
     frontends::ClientLimits,
     gateway::{Ask, Provider},
@@ -36,7 +36,8 @@ use crate::{
     listen::Listeners,
     nearby::{Nearby, gate::Home},
     roster::{Contact, Roster},
-    run::{RunSettings, run as run_server},
+    run::{RunError, RunSettings, run as run_server},
+    storage::StorageSettings,
     supervisor::{Announcement, Instruction},
     traffic::TrafficSettings,
 };
@@ -105,7 +106,6 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
     if args.supervised {
         follow_instructions(roster, stop.clone());
     }
-    announce(&listeners).context("cannot announce the addresses")?;
     let shutdown = async move {
         tokio::select! {
             () = signal => {}
@@ -113,8 +113,12 @@ async fn serve(config: Config, args: &Args) -> Result<(), Failure> {
             () = renewal => {}
         }
     };
-    let ended = run_server(settings, listeners, shutdown).await;
-    match ended.map_err(|error| Failure::AtWork(error.into()))? {
+    let ending = match run_server(settings, listeners, announce, shutdown).await {
+        Ok(ending) => ending,
+        Err(error @ RunError::Storage(_)) => return Err(Failure::Wrong(error.into())),
+        Err(error) => return Err(Failure::AtWork(error.into())),
+    };
+    match ending {
         // Nobody may be reading any more.
         Ending::Left => drop(writeln!(io::stdout().lock(), "{}", Announcement::Left)),
         Ending::Stopped | Ending::Claimed(_) => {}
@@ -141,6 +145,10 @@ fn settings(
         ..NodeSettings::new(name.clone(), random()?, random()?, herd_key)
     };
     let provider = provider(config, name, &clock)?;
+    let storage = (config.durability != Durability::None).then(|| StorageSettings {
+        folder: config.data_dir.join(name.as_str()),
+        replies_wait: config.durability == Durability::Fsync,
+    });
     let traffic = config.traffic.enabled.then(|| TrafficSettings {
         path: config.log_dir.join(format!("{name}.log")),
         file_bytes_max: config.traffic.file_bytes_max,
@@ -158,6 +166,7 @@ fn settings(
             reply_bytes_max: bound(limits.reply_bytes_max),
         },
         provider,
+        storage,
         traffic,
         roster,
         contacts: Vec::new(),

@@ -18,7 +18,8 @@ use toml::{
 use crate::nearby::{MessagesConfig, PlacesConfig};
 
 use super::{
-    Config, ConfigError, Limits, NearbyConfig, Secret, SecretKeys, SecretText, Server, TlsFiles, Traffic,
+    Config, ConfigError, Durability, Limits, NearbyConfig, Secret, SecretKeys, SecretText, Server, TlsFiles,
+    Traffic,
     mistake::{Mistake, Outline, explain, line_of, suggest},
 };
 
@@ -28,6 +29,8 @@ struct Document {
     name: String,
     #[serde(default = "default_data_dir")]
     data_dir: PathBuf,
+    #[serde(default)]
+    durability: Durability,
     #[serde(default = "default_log_dir")]
     log_dir: PathBuf,
     #[serde(default)]
@@ -112,6 +115,7 @@ impl Document {
         let config = Config {
             name,
             data_dir: folder.join(&self.data_dir),
+            durability: self.durability,
             log_dir: folder.join(&self.log_dir),
             servers: servers.collect::<Result<_, _>>()?,
             edges: edges(&sections)?,

@@ -35,6 +35,7 @@ impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "name = {:?}", self.name.as_str())?;
         writeln!(f, "data_dir = {}", Quoted(&self.data_dir))?;
+        writeln!(f, "durability = \"{}\"", self.durability)?;
         writeln!(f, "log_dir = {}", Quoted(&self.log_dir))?;
         if self.secret.is_some() {
             writeln!(f, "secret = \"***\"")?;

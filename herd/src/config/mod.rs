@@ -28,7 +28,7 @@ pub use mistake::ConfigError;
 pub use preset::Preset;
 pub(crate) use secret::SecretKeys;
 pub use secret::{SECRET_BYTES_MIN, Secret, SecretError, SecretText};
-pub use section::{Limits, Traffic};
+pub use section::{Durability, Limits, Traffic};
 pub use shape::Shape;
 pub use tls::TlsFiles;
 
@@ -48,6 +48,8 @@ pub struct Config {
     pub name: Name,
     /// Where servers keep what has to survive them, each in a folder of its name.
     pub data_dir: PathBuf,
+    /// What of that survives what.
+    pub durability: Durability,
     /// Where the traffic logs go.
     pub log_dir: PathBuf,
     /// The servers in the order of the file; at least one.

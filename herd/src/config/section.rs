@@ -1,13 +1,37 @@
-//! The `[limits]` and `[traffic]` sections, with their defaults and ranges; `[places]` and `[messages]` are `nearby`'s own.
+//! The `durability` key and the `[limits]` and `[traffic]` sections, with their defaults and ranges; `[places]` and `[messages]` are `nearby`'s own.
 //!
 //! docs/configuration.md says what each knob trades; the ranges there and here are the same.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use herd_core::limits;
 use serde::Deserialize;
 
 use super::quantity::{self, Size, Span};
+
+/// What of a server's reports survives what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// Reports are written behind: all but the last 100 ms survive the end of the process, all but the last second a power
+    /// cut.
+    #[default]
+    WriteBehind,
+    /// The reply to a report waits until it is synced to the disk, together with others.
+    Fsync,
+    /// Reports are kept in memory only.
+    None,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WriteBehind => "write-behind",
+            Self::Fsync => "fsync",
+            Self::None => "none",
+        })
+    }
+}
 
 /// Bounds on what clients may make a server hold.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -75,7 +75,17 @@ impl Flock {
         self.servers.get_mut(name).unwrap().instructions.write_all(line.as_bytes()).unwrap();
     }
 
-    /// Starts a server, empty, and tells everybody where it is.
+    /// Has a dead server know nothing when it comes back.
+    pub(crate) fn forget(&self, name: &str) {
+        std::fs::remove_dir_all(self.data(name)).unwrap();
+    }
+
+    /// The data folder of a server.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        self.folder.path().join("herd-data").join(name)
+    }
+
+    /// Starts a server, with what its disk has, and tells everybody where it is.
     pub(crate) fn start(&mut self, name: &'static str) {
         let mut args = vec!["serve", name, "--port-base", "0", "--supervised"];
         args.extend(self.args.iter().map(String::as_str));

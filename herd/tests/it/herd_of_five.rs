@@ -83,6 +83,7 @@ fn die_and_come_back(first: &'static str, second: &'static str) {
         for name in flock.reachable(steady[0]) {
             flock.wait_for(name, "during", &during);
         }
+        [first, second].iter().for_each(|name| flock.forget(name));
         flock.start(first);
         flock.start(second);
         for name in SERVERS {

@@ -22,6 +22,7 @@ use herd::{
     listen::Listeners,
     roster::Roster,
     run::{RunSettings, run},
+    storage::StorageSettings,
     traffic::TrafficSettings,
 };
 use herd_core::{
@@ -47,6 +48,7 @@ pub(crate) struct Setup {
     pub(crate) ask: Ask,
     pub(crate) control: Arc<dyn Control>,
     pub(crate) log: Option<PathBuf>,
+    pub(crate) storage: Option<StorageSettings>,
 }
 
 /// A provider that nobody controls.
@@ -81,6 +83,7 @@ impl Default for Setup {
             ask: Arc::new(|_, _| Box::pin(async { BODY.to_vec() })),
             control: Arc::new(NoControl),
             log: None,
+            storage: None,
         }
     }
 }
@@ -107,17 +110,21 @@ impl Server {
                 ask: setup.ask,
                 control: setup.control,
             },
+            storage: setup.storage,
             traffic: setup.log.map(|path| TrafficSettings { path, file_bytes_max: 1 << 20, files_max: 4 }),
         };
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.unwrap().block_on(async {
                 let listeners = Listeners::bind(config.server(&name).unwrap()).unwrap();
-                bound.send(listeners.addresses().unwrap()).unwrap();
+                let announce = |listeners: &Listeners| {
+                    bound.send(listeners.addresses()?).unwrap();
+                    Ok(())
+                };
                 let shutdown = async {
                     let _ = stopped.await;
                 };
-                run(settings, listeners, shutdown).await.unwrap();
+                run(settings, listeners, announce, shutdown).await.unwrap();
             });
         });
         let addresses = addresses.recv().unwrap();

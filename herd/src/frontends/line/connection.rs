@@ -1,8 +1,8 @@
 //! One client's TCP connection: a state machine that is polled by whatever it waits for.
 //!
-//! The one thing to know: reading, answering, waiting for providers and writing go on side by side, and only bounds on
-//! what is unsent or unanswered hold reading back. Read buffers belong to the threads, so that an idle connection
-//! holds none.
+//! The one thing to know: reading, answering, waiting for providers (or the disk) and writing go on side by side, and
+//! only bounds on what is unsent or unanswered hold reading back. Read buffers belong to the threads, so that an idle
+//! connection holds none.
 
 use std::{
     cell::RefCell,
@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     frontends::{ClientLimits, DRAIN_MAX},
-    gateway::Gateway,
+    gateway::{Gateway, Submitted},
     traffic::Party,
 };
 
@@ -34,9 +34,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// Questions that are answered before the next attempt to write: their answers are up to 25 KB each, so 200 KB.
 const QUESTIONS_PER_PIECE: usize = 8;
 
-/// Questions of one connection that may wait for their provider; with more, its commands wait too. A client that sends
-/// one a second to a provider that takes the whole deadline has 5.
-const QUESTIONS_MAX: usize = 64;
+/// Things that replies of one connection may wait for: providers, and batches that are to be on the disk first; with
+/// more, its commands wait too. A client that asks once a second and whose provider takes the whole deadline has 5.
+const WAITING_MAX: usize = 64;
 
 /// Time in which a client must take at least one byte while it leaves as much unread as it may: a network that
 /// loses a packet needs some 200 ms, three losses in a row 1.4 s.
@@ -197,7 +197,7 @@ impl Connection {
 
     /// Whether more commands may be taken in.
     fn has_room(&self) -> bool {
-        self.replies.questions() < QUESTIONS_MAX && self.replies.unsent() < self.limits.reply_bytes_max
+        self.replies.waiting() < WAITING_MAX && self.replies.unsent() < self.limits.reply_bytes_max
     }
 
     /// Reads into the thread's buffer and takes that in; says how many bytes there were.
@@ -240,7 +240,10 @@ impl Connection {
         }
         let commands = answer::parse(&lines, &self.gateway.provider().limits);
         let mut answers = Vec::with_capacity(commands.len());
-        let at = self.gateway.submit(&commands, &mut answers);
+        let Submitted { at, wait } = self.gateway.submit(&commands, &mut answers);
+        if let Some(wait) = wait {
+            self.replies.hold(wait);
+        }
         let mark = self.replies.mark();
         self.replies.tail().reserve(piece.map_or(0, <[u8]>::len));
         for ((line, command), answer) in lines.iter().zip(&commands).zip(&answers) {
@@ -256,12 +259,14 @@ impl Connection {
 
     /// Makes ready what providers have said, and writes as much as the client takes.
     fn tell(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<()> {
-        if self.replies.questions() > 0 {
+        if self.replies.waiting() > 0 {
             let (gateway, party) = (&self.gateway, self.party);
             self.replies.advance(cx, |body_bytes, then| {
                 let at = gateway.clock();
                 let mut pen = gateway.traffic().pen();
-                pen.sent_body(party, at, gateway.provider().subject, body_bytes);
+                if let Some(body_bytes) = body_bytes {
+                    pen.sent_body(party, at, gateway.provider().subject, body_bytes);
+                }
                 pen.sent(party, at, then);
             });
         }

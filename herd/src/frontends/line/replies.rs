@@ -1,14 +1,14 @@
-//! The replies of one connection in order, some of which wait for a provider.
+//! The replies of one connection in order, some of which wait for a provider, or for the disk.
 //!
 //! Knows bytes and futures, no sockets. The one thing to know: new replies go to the tail, which is what is ready to be
-//! written unless a question waits; then it is whatever stands behind the last one.
+//! written unless something is waited for; then it is whatever stands behind the last such thing.
 
 use std::{
     collections::VecDeque,
     task::{Context, Poll},
 };
 
-use crate::gateway::Nearby;
+use crate::gateway::{Nearby, Wait};
 
 /// Memory that is kept for the next replies: a few usual ones, 5 MB at 10,000 connections.
 const IDLE_BYTES_MAX: usize = 512;
@@ -22,7 +22,7 @@ pub(super) struct Replies {
     waiting: VecDeque<Waiting>,
 }
 
-/// A question, and the replies behind it.
+/// What is waited for, and the replies behind it.
 struct Waiting {
     body: Body,
     then: Vec<u8>,
@@ -31,6 +31,9 @@ struct Waiting {
 enum Body {
     Asked(Nearby),
     Told(Vec<u8>),
+    /// The replies behind are to be kept back until this resolves.
+    Held(Wait),
+    Free,
 }
 
 impl Replies {
@@ -44,22 +47,22 @@ impl Replies {
         self.waiting.push_back(Waiting { body: Body::Asked(nearby), then: Vec::new() });
     }
 
-    /// Asks all providers how far they are, and makes ready what nothing holds back any more: tells `released` the
-    /// length of each body and the replies behind it. Providers that are not done wake `cx`.
-    pub(super) fn advance(&mut self, cx: &mut Context<'_>, mut released: impl FnMut(usize, &[u8])) {
+    /// Holds back all replies that are appended from here on until `wait` resolves.
+    pub(super) fn hold(&mut self, wait: Wait) {
+        self.waiting.push_back(Waiting { body: Body::Held(wait), then: Vec::new() });
+    }
+
+    /// Asks all that is waited for how far it is, and makes ready what nothing holds back any more: tells `released` the
+    /// length of each provider's body and the replies behind it. What is not done wakes `cx`.
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>, mut released: impl FnMut(Option<usize>, &[u8])) {
         for waiting in &mut self.waiting {
-            if let Body::Asked(nearby) = &mut waiting.body
-                && let Poll::Ready(body) = nearby.as_mut().poll(cx)
-            {
-                waiting.body = Body::Told(body);
-            }
+            waiting.body.poll(cx);
         }
-        while let Some(Waiting { body: Body::Told(body), then }) =
-            self.waiting.pop_front_if(|first| matches!(first.body, Body::Told(_)))
-        {
-            self.ready.extend_from_slice(&body);
+        while let Some(Waiting { body, then }) = self.waiting.pop_front_if(|first| first.body.is_done()) {
+            let body = if let Body::Told(body) = body { Some(body) } else { None };
+            self.ready.extend_from_slice(body.as_deref().unwrap_or_default());
             self.ready.extend_from_slice(&then);
-            released(body.len(), &then);
+            released(body.map(|body| body.len()), &then);
         }
     }
 
@@ -68,7 +71,8 @@ impl Replies {
         self.ready.get(self.written..).unwrap_or_default()
     }
 
-    /// How long all is that was ever made ready and is still in memory: to find what one batch adds.
+    /// How long all is that was ever made ready and is still in memory: to find what one batch adds. What is behind
+    /// something that is waited for does not count.
     pub(super) const fn mark(&self) -> usize {
         self.ready.len()
     }
@@ -95,7 +99,7 @@ impl Replies {
     pub(super) fn unsent(&self) -> usize {
         let held_back = self.waiting.iter().map(|waiting| {
             let body = match &waiting.body {
-                Body::Asked(_) => 0,
+                Body::Asked(_) | Body::Held(_) | Body::Free => 0,
                 Body::Told(body) => body.len(),
             };
             body + waiting.then.len()
@@ -103,13 +107,35 @@ impl Replies {
         self.ready().len() + held_back.sum::<usize>()
     }
 
-    /// Questions that hold replies back.
-    pub(super) fn questions(&self) -> usize {
+    /// How many things are waited for.
+    pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// Whether every reply was written.
     pub(super) fn is_empty(&self) -> bool {
         self.ready().is_empty() && self.waiting.is_empty()
+    }
+}
+
+impl Body {
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::Asked(nearby) => {
+                if let Poll::Ready(body) = nearby.as_mut().poll(cx) {
+                    *self = Self::Told(body);
+                }
+            }
+            Self::Held(wait) => {
+                if wait.as_mut().poll(cx).is_ready() {
+                    *self = Self::Free;
+                }
+            }
+            Self::Told(_) | Self::Free => {}
+        }
+    }
+
+    const fn is_done(&self) -> bool {
+        matches!(self, Self::Told(_) | Self::Free)
     }
 }

@@ -3,14 +3,14 @@
 //! A sender's address may be forged, so nothing here answers with much more than it was sent, answers an address that
 //! is no single machine's, or answers an answer: two servers made to talk to each other fall silent.
 
-use std::{io, net::SocketAddr, ops::Range};
+use std::{collections::VecDeque, future::poll_fn, io, net::SocketAddr, ops::Range, task::Poll};
 
 use herd_core::{command::Command, wire::lines::Line};
 use tokio::net::UdpSocket;
 
 use crate::{
     frontends::Service,
-    gateway::Gateway,
+    gateway::{Gateway, Submitted, Wait},
     muffler::Muffler,
     traffic::{Channel, Party},
 };
@@ -26,32 +26,65 @@ const BATCH_BYTES: usize = 4 * 64 * 1024;
 /// Datagrams that are answered together: measured for TCP, more than 32 commands at once gain little.
 const BATCH_DATAGRAMS: usize = 64;
 
+/// Batches of datagrams whose replies may wait for the disk; with more, none are received: what is held of them is at
+/// most so many times [`BATCH_BYTES`], 16 MiB.
+const HELD_MAX: usize = 64;
+
+/// Replies with their addresses.
+pub type Replies = Vec<(Vec<u8>, SocketAddr)>;
+
 /// Serves until the service stops.
 pub(super) async fn serve(socket: UdpSocket, service: Service) {
     let mut buffer = vec![0; BATCH_BYTES];
     let mut datagrams = Vec::with_capacity(BATCH_DATAGRAMS);
+    let mut held = VecDeque::new();
     let unanswered = Muffler::default();
     loop {
         let is_stopping = service.stop.is_cancelled();
         // What has arrived is answered even when the service stops.
         if !is_stopping {
-            match service.stop.run_until_cancelled(socket.readable()).await {
-                Some(Ok(())) | None => {}
-                Some(Err(error)) => {
-                    tracing::error!(%error, "datagrams are no longer served");
-                    return;
+            tokio::select! {
+                biased;
+                () = service.stop.cancelled() => {}
+                replies = released(&mut held) => send(&socket, replies, &unanswered).await,
+                readable = socket.readable(), if held.len() < HELD_MAX => {
+                    if let Err(error) = readable {
+                        tracing::error!(%error, "datagrams are no longer served");
+                        return;
+                    }
                 }
             }
         }
-        receive(&socket, &mut buffer, &mut datagrams);
-        if datagrams.is_empty() && is_stopping {
-            return;
+        if held.len() < HELD_MAX {
+            receive(&socket, &mut buffer, &mut datagrams);
         }
-        for (reply, client) in replies(&service.gateway, service.limits.line_bytes_max, &buffer, &datagrams) {
-            let sent = reply.len() <= DATAGRAM_BYTES_MAX && socket.send_to(&reply, client).await.is_ok();
-            if !sent && let Some(datagrams) = unanswered.count(1) {
-                tracing::warn!(datagrams, "datagrams could not be answered");
-            }
+        if datagrams.is_empty() && is_stopping {
+            break;
+        }
+        let (replies, wait) = replies(&service.gateway, service.limits.line_bytes_max, &buffer, &datagrams);
+        datagrams.clear();
+        match wait {
+            Some(wait) => held.push_back((wait, replies)),
+            None => send(&socket, replies, &unanswered).await,
+        }
+    }
+    for (wait, replies) in held {
+        wait.await;
+        send(&socket, replies, &unanswered).await;
+    }
+}
+
+/// The replies that were held back longest, as soon as they may go.
+async fn released(held: &mut VecDeque<(Wait, Replies)>) -> Replies {
+    poll_fn(|cx| held.front_mut().map_or(Poll::Pending, |(wait, _)| wait.as_mut().poll(cx))).await;
+    held.pop_front().map(|(_, replies)| replies).unwrap_or_default()
+}
+
+async fn send(socket: &UdpSocket, replies: Replies, unanswered: &Muffler) {
+    for (reply, client) in replies {
+        let sent = reply.len() <= DATAGRAM_BYTES_MAX && socket.send_to(&reply, client).await.is_ok();
+        if !sent && let Some(datagrams) = unanswered.count(1) {
+            tracing::warn!(datagrams, "datagrams could not be answered");
         }
     }
 }
@@ -83,14 +116,15 @@ fn may_be_answered(client: SocketAddr) -> bool {
     is_one_machine && client.port() != 0
 }
 
-/// Answers datagrams together, each a part of `buffer` and its sender: the replies to each, unless there are none.
+/// Answers datagrams together, each a part of `buffer` and its sender: the replies to each, unless there are none, and
+/// what they wait for.
 #[must_use]
 pub fn replies(
     gateway: &Gateway,
     line_bytes_max: usize,
     buffer: &[u8],
     datagrams: &[(Range<usize>, SocketAddr)],
-) -> Vec<(Vec<u8>, SocketAddr)> {
+) -> (Replies, Option<Wait>) {
     let mut lines = Vec::new();
     let mut counts = Vec::with_capacity(datagrams.len());
     for (range, _) in datagrams {
@@ -105,7 +139,7 @@ pub fn replies(
         }
     }
     let mut answers = Vec::with_capacity(commands.len());
-    let at = gateway.submit(&commands, &mut answers);
+    let Submitted { at, wait } = gateway.submit(&commands, &mut answers);
     let mut answered = lines.iter().zip(&commands).zip(&answers);
     let mut pen = gateway.traffic().pen();
     let mut replies = Vec::with_capacity(datagrams.len());
@@ -124,7 +158,7 @@ pub fn replies(
             replies.push((reply, *client));
         }
     }
-    replies
+    (replies, wait)
 }
 
 /// Appends the lines of a datagram. Its end ends the last one.
