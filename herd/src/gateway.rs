@@ -6,6 +6,7 @@ use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Durat
 
 use herd_core::{
     command::{Command, Question, QuestionLimits},
+    members::Member,
     node::Answer,
     position::Position,
     server::Name,
@@ -204,6 +205,12 @@ impl Gateway {
     #[must_use]
     pub fn surroundings(&self) -> &dyn Surroundings {
         &*self.surroundings
+    }
+
+    /// The servers of the herd that have not left, this one included, in the order of their names.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        self.engine.node().members().list()
     }
 
     /// Clients in the table.

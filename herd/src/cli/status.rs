@@ -53,6 +53,14 @@ fn print(status: &Status) -> String {
             text += &format!("{}: {why}\n", link.neighbour);
         }
     }
+    let names = |reachable: bool| {
+        let members = status.members.iter().filter(move |member| member.is_reachable == reachable);
+        members.map(|member| member.server.as_str()).collect::<Vec<_>>()
+    };
+    text += &format!("reachable: {}\n", names(true).join(" "));
+    if !names(false).is_empty() {
+        text += &format!("out of reach: {}\n", names(false).join(" "));
+    }
     text
 }
 
@@ -81,6 +89,7 @@ fn bytes(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frontends::admin::status::MemberStatus;
 
     #[test]
     fn a_status_is_a_table_with_the_reasons_below() {
@@ -108,13 +117,23 @@ mod tests {
             ended: Some("connection refused".to_owned()),
             ..up.clone()
         };
-        let status = Status { server: "Goloman".to_owned(), clients: 5, links: vec![up, down] };
+        let member = |name: &str, is_reachable| MemberStatus {
+            server: name.to_owned(),
+            is_reachable,
+            incarnation: "0123456789abcdef".to_owned(),
+            address: None,
+            links: Vec::new(),
+        };
+        let members = vec![member("Goloman", true), member("Hands", true), member("Holiday", false)];
+        let status = Status { server: "Goloman".to_owned(), clients: 5, links: vec![up, down], members };
         let expected = "\
 Goloman: 5 clients
 link     state    synced  lag              sent    received  redials  copied  healed
 Hands    dialled  yes     3 reports, 1 ms  10 MiB  999 B     4        17      0
 Holiday  down     no      -                10 MiB  999 B     4        17      0
 Holiday: connection refused
+reachable: Goloman Hands
+out of reach: Holiday
 ";
         assert_eq!(print(&status), expected);
     }

@@ -40,6 +40,7 @@ fn a_link_is_shown_up_down_and_up_again() {
     let shown = finish(&["status", &flock.admin("Holiday").to_string()]).stdout;
     assert!(shown.starts_with("Holiday: 1 clients\nlink "), "{shown}");
     assert!(shown.contains("\nWelsh    down "), "{shown}");
+    assert!(shown.contains("\nreachable: Goloman Hands Holiday Wilkes\nout of reach: Welsh\n"), "{shown}");
     flock.start("Welsh");
     let again = link(&flock, "Holiday", "Welsh", |link| link["is_synced"] == true);
     assert!(again["links"].as_u64() > up["links"].as_u64(), "{again}");

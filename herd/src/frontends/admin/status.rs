@@ -2,6 +2,7 @@
 //!
 //! The shape is this front-end's own; what it tells is the gateway's. Keys are only ever added.
 
+use herd_core::{members::Member, server::Name};
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{Gateway, LinkState, LinkUp};
@@ -15,6 +16,23 @@ pub struct Status {
     pub clients: usize,
     /// Its links, by neighbour.
     pub links: Vec<LinkStatus>,
+    /// The servers of the herd that have not left, as far as this one knows.
+    pub members: Vec<MemberStatus>,
+}
+
+/// One server of the herd, as it said of itself last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// Its name.
+    pub server: String,
+    /// Whether links lead to it. Otherwise it is down, or cut off.
+    pub is_reachable: bool,
+    /// The random number of its present life, in hexadecimal digits.
+    pub incarnation: String,
+    /// Where other servers connect with it.
+    pub address: Option<String>,
+    /// Whom it is linked with.
+    pub links: Vec<String>,
 }
 
 /// How it stands with one neighbour. Everything is counted since the server started.
@@ -56,6 +74,7 @@ impl Status {
             server: gateway.server().to_string(),
             clients: gateway.clients(),
             links: gateway.surroundings().links().into_iter().map(LinkStatus::from).collect(),
+            members: gateway.members().into_iter().map(MemberStatus::from).collect(),
         }
     }
 }
@@ -79,6 +98,18 @@ impl From<LinkState> for LinkStatus {
             copied: link.copied,
             healed: link.healed,
             ended: link.ended,
+        }
+    }
+}
+
+impl From<Member> for MemberStatus {
+    fn from(Member { fact, is_reachable }: Member) -> Self {
+        Self {
+            server: fact.name.to_string(),
+            is_reachable,
+            incarnation: format!("{:016x}", fact.incarnation),
+            address: fact.address.map(|address| address.to_string()),
+            links: fact.neighbours.iter().map(Name::to_string).collect(),
         }
     }
 }
