@@ -111,15 +111,17 @@ fn a_name_that_its_neighbour_hears_is_not_given_twice() {
     let folder = tempfile::tempdir().unwrap();
     let [a, b, c] = chain(folder.path());
     b.report("bike", &[&a, &c]);
+    // Beside each other they would already quarrel about the data folder.
+    let elsewhere = tempfile::tempdir().unwrap();
     for (name, contact, at) in [("B", &a, "A"), ("C", &b, "B")] {
-        let mut second = Running::start(command(folder.path(), name, ANY, &[contact.peer]));
+        let mut second = Running::start(command(elsewhere.path(), name, ANY, &[contact.peer]));
         let error = line_with(&second.stderr, |line| line.starts_with("herd: "));
         let expected = format!("herd: the name {name} is taken: a server of this name is linked with {at}");
         assert_eq!(error, expected);
         assert_eq!(second.exit_code(), Some(1));
     }
     // Nor the contact's own.
-    let mut second = Running::start(command(folder.path(), "A", ANY, &[a.peer]));
+    let mut second = Running::start(command(elsewhere.path(), "A", ANY, &[a.peer]));
     line_with(&second.stderr, |line| line.starts_with("herd: the name A is taken"));
     assert_eq!(second.exit_code(), Some(1));
     b.report("emu", &[&a, &c]);
@@ -130,7 +132,8 @@ fn of_two_servers_with_one_name_far_apart_the_younger_ends() {
     let folder = tempfile::tempdir().unwrap();
     let [a, b, c] = chain(folder.path());
     a.report("kiwi", &[&b, &c]);
-    let mut second = Running::start(command(folder.path(), "A", ANY, &[c.peer]));
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut second = Running::start(command(elsewhere.path(), "A", ANY, &[c.peer]));
     let error = line_with(&second.stderr, |line| line.starts_with("herd: "));
     let expected =
         format!("herd: the name A is taken: an older server of this name is running: peer {}", a.peer);
