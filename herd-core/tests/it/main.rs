@@ -16,6 +16,7 @@ mod frames;
 mod merging;
 mod full_table;
 mod handshake;
+mod members;
 mod link_faults;
 mod copying;
 mod write_behind;
