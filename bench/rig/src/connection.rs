@@ -9,6 +9,8 @@ use std::{
 use anyhow::{Context, bail};
 use mio::net::TcpStream;
 
+use crate::requests::{Ending, Language};
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -17,6 +19,8 @@ pub(crate) struct Connection {
     unsent: Range<usize>,
     /// Replies to come.
     awaited: usize,
+    /// Whether what came last ended with a line end.
+    at_line_end: bool,
 }
 
 impl Connection {
@@ -28,7 +32,7 @@ impl Connection {
             std::net::TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self { stream: TcpStream::from_std(stream), unsent: 0..0, awaited: 0 })
+        Ok(Self { stream: TcpStream::from_std(stream), unsent: 0..0, awaited: 0, at_line_end: false })
     }
 
     pub(crate) const fn stream(&mut self) -> &mut TcpStream {
@@ -65,14 +69,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Counts the replies that are here, by their line ends; says how many bytes of them are `refusal`.
+    /// Counts the replies that are here, by what they end with; says how many bytes of them are `language`'s refusal.
     ///
     /// # Errors
     /// The server is gone, or said more than it was asked.
     pub(crate) fn receive(
         &mut self,
         buffer: &mut [u8],
-        refusal: u8,
+        language: Language,
         is_closed: bool,
     ) -> anyhow::Result<usize> {
         let mut refused = 0;
@@ -84,8 +88,8 @@ impl Connection {
                 Err(error) => return Err(error).context("the server is gone"),
             };
             let bytes = buffer.get(..count).unwrap_or_default();
-            let replies = memchr::memchr_iter(b'\n', bytes).count();
-            refused += memchr::memchr_iter(refusal, bytes).count();
+            let replies = self.count(language.ending(), bytes);
+            refused += memchr::memchr_iter(language.refusal(), bytes).count();
             let Some(awaited) = self.awaited.checked_sub(replies) else {
                 bail!("{} replies too many", replies - self.awaited)
             };
@@ -96,5 +100,16 @@ impl Connection {
             }
         }
         Ok(refused)
+    }
+
+    /// Replies that end within `bytes`.
+    fn count(&mut self, ending: Ending, bytes: &[u8]) -> usize {
+        if ending == Ending::Line {
+            return memchr::memchr_iter(b'\n', bytes).count();
+        }
+        // A blank line may be split between two reads. There are never two in a row.
+        let split = self.at_line_end && bytes.first() == Some(&b'\n');
+        self.at_line_end = bytes.last() == Some(&b'\n');
+        usize::from(split) + memchr::memmem::find_iter(bytes, b"\n\n").count()
     }
 }

@@ -9,8 +9,13 @@ mod echo;
 mod requests;
 mod pour;
 mod connection;
+mod settle;
+mod relay;
+mod tap;
+mod race;
+mod idle;
 
-use std::process::ExitCode;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 
@@ -21,12 +26,44 @@ enum Command {
     Echo,
     /// Sends requests flat out and counts the replies
     Pour(pour::Args),
+    /// Sends what it hears on one connection to all the others
+    Relay {
+        /// One more connection, which it makes itself
+        upstream: Option<SocketAddr>,
+    },
+    /// Times reports from one socket to another
+    Race(race::Args),
+    /// Times how long a neighbour that knows nothing takes to know all
+    Fill {
+        /// The server's name
+        neighbour: String,
+        /// Where its neighbours connect
+        address: SocketAddr,
+    },
+    /// Writes made-up places as GeoNames has them
+    Places {
+        file: PathBuf,
+        #[arg(long, default_value_t = 1_000_000)]
+        count: u64,
+    },
+    /// Holds connections that keep silent, until standard input ends
+    Idle {
+        /// The server
+        address: SocketAddr,
+        #[arg(long, default_value_t = 10_000)]
+        connections: u32,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Echo => echo::run(),
         Command::Pour(args) => pour::run(&args),
+        Command::Relay { upstream } => relay::run(upstream),
+        Command::Race(args) => race::run(&args),
+        Command::Fill { neighbour, address } => tap::fill(&neighbour, address),
+        Command::Places { file, count } => requests::write_places(&file, count),
+        Command::Idle { address, connections } => idle::hold(address, connections),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,4 +72,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Of latencies in nanoseconds.
+fn percentile_us(sorted: &[u64], percent: usize) -> f64 {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    Duration::from_nanos(sorted.get(at).copied().unwrap_or_default()).as_secs_f64() * 1e6
 }

@@ -13,7 +13,9 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::{
     connection::Connection,
+    percentile_us,
     requests::{Language, Requests},
+    settle::Settling,
 };
 
 /// Bytes of one read: the replies to a thousand requests and more.
@@ -36,12 +38,18 @@ pub(crate) struct Args {
     /// How long to go on
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
+    /// How much to send, however long it takes, instead
+    #[arg(long)]
+    requests: Option<u64>,
     /// Clients that report, at random
     #[arg(long, default_value_t = 1_000_000)]
     clients: u64,
     /// Each client reports once, in turn, however long it takes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "requests")]
     fill: bool,
+    /// Servers that are to hear of every report: how long after the last reply that takes
+    #[arg(long, value_delimiter = ',')]
+    others: Vec<SocketAddr>,
 }
 
 /// What a run came to.
@@ -53,6 +61,8 @@ struct Found {
     refused: usize,
     /// Of each batch, in nanoseconds.
     latencies: Vec<u64>,
+    /// Until all others have heard of everything.
+    settled: Option<Duration>,
 }
 
 /// Pours, and prints what was found.
@@ -70,21 +80,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     found.latencies.sort_unstable();
     println!("p50_us {:.1}", percentile_us(&found.latencies, 50));
     println!("p99_us {:.1}", percentile_us(&found.latencies, 99));
+    if let Some(settled) = found.settled {
+        println!("settled_ms {:.3}", settled.as_secs_f64() * 1e3);
+    }
     Ok(())
-}
-
-fn percentile_us(sorted: &[u64], percent: usize) -> f64 {
-    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    Duration::from_nanos(sorted.get(at).copied().unwrap_or_default()).as_secs_f64() * 1e6
 }
 
 fn pour(args: &Args) -> anyhow::Result<Found> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).context("a clock before 1970")?;
     let time = u64::try_from(since_1970.as_nanos()).context("a clock after 2554")?;
     let mut run = Run::new(args, Requests::new(args.language, args.clients, args.fill, time))?;
+    let settling = match args.others.as_slice() {
+        [] => None,
+        others => Some(Settling::prepare(args.address, others)?),
+    };
     let cpu_before = own_cpu_seconds()?;
     run.go()?;
     run.found.cpu_seconds = own_cpu_seconds()? - cpu_before;
+    run.found.settled = settling.map(Settling::wait).transpose()?;
     Ok(run.found)
 }
 
@@ -138,8 +151,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         connection.send(self.requests.bytes())?;
-        let refusal = self.args.language.refusal();
-        self.found.refused += connection.receive(buffer, refusal, event.is_read_closed())?;
+        self.found.refused += connection.receive(buffer, self.args.language, event.is_read_closed())?;
         if connection.is_idle() {
             let now = Instant::now();
             self.found.latencies.push(u64::try_from((now - *began).as_nanos()).unwrap_or(u64::MAX));
@@ -151,8 +163,8 @@ impl<'a> Run<'a> {
     /// Begins a connection's next batch, unless the work is done.
     fn begin(&mut self, number: usize, start: Instant, now: Instant) -> anyhow::Result<bool> {
         let window = u64::from(self.args.window);
-        let count = if self.args.fill {
-            window.min(self.args.clients.saturating_sub(self.found.requests))
+        let count = if let Some(all) = self.args.fill.then_some(self.args.clients).or(self.args.requests) {
+            window.min(all.saturating_sub(self.found.requests))
         } else if (now - start).as_secs_f64() < self.args.seconds {
             window
         } else {

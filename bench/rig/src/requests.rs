@@ -3,8 +3,14 @@
 //! All requests of a language have one length, so the next one is found by arithmetic; only the time is written when a
 //! request goes out, for a report is news only if it is later than the last one of its client.
 
-use std::{io::Write, ops::Range};
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    ops::Range,
+    path::Path,
+};
 
+use anyhow::Context;
 use clap::ValueEnum;
 
 /// Requests that are made in advance, at most: 70 MB of them.
@@ -23,6 +29,17 @@ pub(crate) enum Language {
     Set,
     /// Redis: `GEOADD h longitude latitude client`
     Geoadd,
+    /// `WHATSAT` of the line protocol: 20 places within 50 km
+    Whatsat,
+}
+
+/// What a reply ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// A line end.
+    Line,
+    /// A blank line.
+    Blank,
 }
 
 impl Language {
@@ -31,6 +48,15 @@ impl Language {
         match self {
             Self::Iamat => b'?',
             Self::Set | Self::Geoadd => b'-',
+            // What is near may say anything else; a refusal lacks the blank line and is waited for in vain.
+            Self::Whatsat => 0,
+        }
+    }
+
+    pub(crate) const fn ending(self) -> Ending {
+        match self {
+            Self::Iamat | Self::Set | Self::Geoadd => Ending::Line,
+            Self::Whatsat => Ending::Blank,
         }
     }
 
@@ -43,7 +69,7 @@ impl Language {
                     "*3\r\n$3\r\nSET\r\n$20\r\nclient-0000000000000\r\n$42\r\n+34.068930-118.445127 ";
                 Some(before.len())
             }
-            Self::Geoadd => None,
+            Self::Geoadd | Self::Whatsat => None,
         }
     }
 
@@ -60,9 +86,26 @@ impl Language {
                 out,
                 "*5\r\n$6\r\nGEOADD\r\n$1\r\nh\r\n$11\r\n{longitude}\r\n$10\r\n{latitude}\r\n$20\r\n{id}\r\n"
             ),
+            Self::Whatsat => writeln!(out, "WHATSAT {id} 50 20"),
         };
         debug_assert!(printed.is_ok(), "memory takes everything");
     }
+}
+
+/// Writes a file of made-up places as GeoNames has them: hotels all over the world.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn write_places(file: &Path, count: u64) -> anyhow::Result<()> {
+    let mut out =
+        BufWriter::new(File::create(file).with_context(|| format!("cannot write {}", file.display()))?);
+    let mut random = Random(count);
+    for id in 1..=count {
+        let Place { latitude, longitude } = random.place();
+        let (latitude, longitude) = (Degrees(latitude, 1), Degrees(longitude, 1));
+        writeln!(out, "{id}\tHotel {id}\t\t\t{latitude}\t{longitude}\tS\tHTL\tUS\t\tCA\t\t\t\t\t\t\t\t")?;
+    }
+    out.flush().context("the last places are not written")
 }
 
 /// A place in millionths of a degree.

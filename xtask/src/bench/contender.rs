@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use super::process::Process;
+use super::{
+    herds,
+    process::{Core, Process},
+};
 use crate::root;
 
 /// A server, or the same server in another setting.
@@ -123,8 +126,8 @@ impl Contender {
     pub(super) fn start(self, name: &str, neighbours: &[SocketAddr]) -> anyhow::Result<Server> {
         let mut command = match self {
             Self::Echo => rig(&["echo"]),
-            Self::Herd | Self::HerdLogging => return start_herd(self == Self::HerdLogging),
-            Self::RedisSet | Self::RedisGeoadd => return start_redis(self.name()),
+            Self::Herd | Self::HerdLogging => return herds::solo(self == Self::HerdLogging),
+            Self::RedisSet | Self::RedisGeoadd => return redis(&[]),
             Self::Asyncio => program("python3", &["bench/asyncio/herd.py"]),
             Self::Twisted => program(&python_of_twisted().to_string_lossy(), &["bench/twisted/herd.py"]),
             Self::Node => program("node", &["bench/node/herd.js"]),
@@ -133,7 +136,7 @@ impl Contender {
         if self != Self::Echo {
             command.args([name, "0"]).args(neighbours.iter().map(|address| address.port().to_string()));
         }
-        let mut process = Process::start(self.name(), &command)?;
+        let mut process = Process::start(self.name(), &command, Core::Server)?;
         let address = process.announced(|line| line.rsplit(' ').next()?.parse().ok())?;
         Ok(Server { process, address })
     }
@@ -158,12 +161,8 @@ pub(super) fn workshop() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
-/// The binary that is measured.
-pub(super) fn herd(arguments: &[&str]) -> Command {
-    program(&root().join("target/release/herd").to_string_lossy(), arguments)
-}
-
-fn program(name: &str, arguments: &[&str]) -> Command {
+/// A command in the root of the workspace.
+pub(super) fn program(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(name);
     command.args(arguments);
     command
@@ -174,27 +173,19 @@ fn is_installed(program: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
-fn start_herd(logs: bool) -> anyhow::Result<Server> {
-    let name = if logs { "logging" } else { "silent" };
-    let file = workshop()?.join(format!("{name}.toml"));
-    let text = format!(
-        "name = \"bench\"\nlog_dir = \"logs\"\n[servers.Solo]\npeer = \"127.0.0.1:0\"\n\
-         listen.line = \"127.0.0.1:0\"\n[traffic]\nenabled = {logs}\n"
-    );
-    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    let command = herd(&["serve", "Solo", "--config", &file.to_string_lossy()]);
-    let mut process = Process::start("herd", &command)?;
-    let address = process.announced(|line| line.strip_prefix("listening line ")?.parse().ok())?;
-    Ok(Server { process, address })
-}
-
-fn start_redis(name: &str) -> anyhow::Result<Server> {
+/// Redis without persistence.
+///
+/// # Errors
+/// It does not start.
+pub(super) fn redis(more: &[&str]) -> anyhow::Result<Server> {
     let port = free_port()?.to_string();
     let folder = workshop()?;
     let quiet = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port", &port];
-    let command = program("redis-server", &[&quiet[..], &["--dir", &folder.to_string_lossy()]].concat());
-    let mut process = Process::start(name, &command)?;
-    process.announced(|line| line.contains("Ready to accept connections").then_some(()))?;
+    let command =
+        program("redis-server", &[&quiet[..], &["--dir", &folder.to_string_lossy()], more].concat());
+    let mut process = Process::start("redis-server", &command, Core::Server)?;
+    let ready = if more.is_empty() { "Ready to accept connections" } else { "Finished with success" };
+    process.announced(|line| line.contains(ready).then_some(()))?;
     Ok(Server { process, address: format!("127.0.0.1:{port}").parse()? })
 }
 

@@ -2,14 +2,22 @@
 
 use super::{
     contender::Contender::{self, Asyncio, Echo, Herd, HerdLogging, RedisGeoadd, RedisSet},
-    iamat::{LOADS, Table},
+    five,
+    footprint::{Footprint, precise},
+    iamat::{Cell, LOADS, Table},
+    propagation::Ways,
     sample::Figure,
+    whatsat::Whatsat,
 };
 
-/// What the goals are about.
-#[derive(Debug)]
-pub(super) struct Goals<'a> {
-    pub(super) iamat: &'a Table,
+/// All that was measured.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    pub(super) iamat: Option<Table>,
+    pub(super) five: Option<[five::Row; 2]>,
+    pub(super) ways: Option<Ways>,
+    pub(super) whatsat: Option<Whatsat>,
+    pub(super) footprint: Option<Footprint>,
 }
 
 /// One promise: a measured value that is to lie on one side of a bound.
@@ -32,10 +40,20 @@ const SINGLE: usize = 0;
 const BATCHES: usize = 1;
 const FLOOD: usize = 2;
 
-impl Goals<'_> {
-    /// All of them, as a Markdown table.
+impl Results {
+    /// The promises and what came of them, then all the rest, as Markdown.
     pub(super) fn print(&self) -> String {
-        let rows = self.all().into_iter().map(|goal| {
+        let mut text = self.print_goals();
+        text.extend(self.iamat.as_ref().map(Table::print));
+        text.extend(self.five.as_ref().map(|rows| five::print(rows)));
+        text.extend(self.ways.as_ref().map(Ways::print));
+        text.extend(self.whatsat.as_ref().map(Whatsat::print));
+        text.extend(self.footprint.as_ref().map(Footprint::print));
+        text
+    }
+
+    fn print_goals(&self) -> String {
+        let rows = self.goals().into_iter().map(|goal| {
             let bound = match goal.bound {
                 Bound::AtMost(bound) => format!("<= {}", Figure(bound)),
                 Bound::AtLeast(bound) => format!(">= {}", Figure(bound)),
@@ -47,8 +65,16 @@ impl Goals<'_> {
         format!("\n| promised | bound | measured | kept |\n|---|---|---|---|\n{}", rows.collect::<String>())
     }
 
-    fn all(&self) -> Vec<Goal> {
-        let mut goals = vec![
+    fn goals(&self) -> Vec<Goal> {
+        let mut goals = self.goals_of_one();
+        goals.extend(self.goals_of_many());
+        goals.extend(self.goals_of_footprint());
+        goals
+    }
+
+    fn goals_of_one(&self) -> Vec<Goal> {
+        let rate = self.cell(Herd, FLOOD).map(|cell| cell.rate.median());
+        vec![
             self.against(HerdLogging, Echo, SINGLE, 1.15),
             self.against(Herd, Echo, BATCHES, 1.5),
             self.against(HerdLogging, Echo, BATCHES, 1.8),
@@ -60,33 +86,77 @@ impl Goals<'_> {
             self.against(Herd, RedisSet, FLOOD, 1.0 / 6.5),
             self.against(Herd, RedisGeoadd, FLOOD, 1.0 / 35.0),
             self.against(Herd, Asyncio, FLOOD, 1.0 / 55.0),
-        ];
-        goals.push(Goal {
-            what: format!("{}: requests/s, {}", title(FLOOD), Herd.title()),
-            bound: Bound::AtLeast(6_000_000.0),
-            measured: self.iamat.cell(Herd, FLOOD).map(|cell| cell.rate.median()),
-        });
+            Goal::new("4x1000: requests/s, **herd**, log off", Bound::AtLeast(6_000_000.0), rate),
+        ]
+    }
+
+    fn goals_of_many(&self) -> Vec<Goal> {
+        let mut goals = Vec::new();
+        for (at, pace, bound) in [(0, "1,000 in flight", 0.75), (1, "window 16", 1.2)] {
+            let row = self.five.as_ref().and_then(|rows| rows.get(at));
+            let what = format!("five servers, {pace}: CPU-s/M of all five");
+            goals.push(Goal::new(&what, Bound::AtMost(bound), row.map(|row| row.cost.median())));
+            let what = format!("five servers, {pace}: last report everywhere, ms after its reply");
+            goals.push(Goal::new(&what, Bound::AtMost(5.0), row.map(|row| row.settled.median())));
+        }
+        let ways = self.ways.as_ref();
+        let relay = ways.and_then(|ways| ways.ratio(Some(&ways.relay)));
+        let redis = ways.and_then(|ways| ways.ratio(ways.redis.as_ref()));
+        goals.push(Goal::new("propagation, p50: herd / raw relay", Bound::AtMost(1.25), relay));
+        goals.push(Goal::new("propagation, p50: herd / Redis with a replica", Bound::AtMost(1.0), redis));
+        goals.push(Goal::new("propagation, p50: herd / NATS over two servers", Bound::AtMost(0.8), None));
+        goals.push(Goal::new("five servers, two hops, open loop: p50, us", Bound::AtMost(200.0), None));
         goals
     }
 
-    fn against(&self, contender: Contender, other: Contender, load: usize, bound: f64) -> Goal {
-        Goal {
-            what: format!("{}: CPU of {} / {}", title(load), contender.title(), other.title()),
-            bound: Bound::AtMost(bound),
-            measured: self.iamat.ratio(contender, other, load),
+    fn goals_of_footprint(&self) -> Vec<Goal> {
+        let footprint = self.footprint.as_ref();
+        let mut goals = Vec::new();
+        for (at, usual) in [(0, 1_000_000), (1, 10_000_000)] {
+            let found = footprint.and_then(|found| found.clients.get(at).copied());
+            let (count, bytes) = found.map_or((usual, None), |(count, bytes)| (count, Some(bytes)));
+            let what = format!("memory per client at {}, bytes", Figure(precise(count)));
+            goals.push(Goal::new(&what, Bound::AtMost(90.0), bytes));
         }
+        let count = footprint.map_or(1_000_000, |found| found.table.0);
+        let what = format!("a table of {} to an empty neighbour, ms", Figure(precise(count)));
+        let table = footprint.map(|found| found.table.1.median());
+        goals.push(Goal::new(&what, Bound::AtMost(150.0), table));
+        let record = footprint.map(|found| found.record.median());
+        let idle = footprint.map(|found| found.idle);
+        let whatsat = self.whatsat.as_ref().map(Whatsat::rate_on_two_cores);
+        let pause = "longest pause while growing to 10,000,000, ms";
+        let questions = "WHATSAT out of 1,000,000 places, a second on 2 cores";
+        goals.extend([
+            Goal::new("the same, bytes a record", Bound::AtMost(60.0), record),
+            Goal::new(pause, Bound::AtMost(2.0), None),
+            Goal::new(questions, Bound::AtLeast(100_000.0), whatsat),
+            Goal::new("memory per idle connection, bytes", Bound::AtMost(8192.0), idle),
+        ]);
+        goals
+    }
+
+    fn cell(&self, contender: Contender, load: usize) -> Option<&Cell> {
+        self.iamat.as_ref()?.cell(contender, load)
+    }
+
+    fn against(&self, contender: Contender, other: Contender, load: usize, bound: f64) -> Goal {
+        let what = format!("{}: CPU of {} / {}", title(load), contender.title(), other.title());
+        let ratio = self.iamat.as_ref().and_then(|table| table.ratio(contender, other, load));
+        Goal::new(&what, Bound::AtMost(bound), ratio)
     }
 
     fn cost(&self, contender: Contender, bound: f64) -> Goal {
-        Goal {
-            what: format!("{}: CPU-s/M, {}", title(FLOOD), contender.title()),
-            bound: Bound::AtMost(bound),
-            measured: self.iamat.cell(contender, FLOOD).map(|cell| cell.cost.median()),
-        }
+        let what = format!("{}: CPU-s/M, {}", title(FLOOD), contender.title());
+        Goal::new(&what, Bound::AtMost(bound), self.cell(contender, FLOOD).map(|cell| cell.cost.median()))
     }
 }
 
 impl Goal {
+    fn new(what: &str, bound: Bound, measured: Option<f64>) -> Self {
+        Self { what: what.to_owned(), bound, measured }
+    }
+
     fn verdict(&self) -> String {
         let Some(measured) = self.measured else { return "-".to_owned() };
         let excess = match self.bound {
@@ -107,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_goal_is_kept_on_its_side_of_the_bound() {
-        let verdict = |bound, measured| Goal { what: String::new(), bound, measured }.verdict();
+        let verdict = |bound, measured| Goal::new("", bound, measured).verdict();
         assert_eq!(verdict(Bound::AtMost(1.5), Some(1.5)), "yes");
         assert_eq!(verdict(Bound::AtMost(1.5), Some(3.0)), "**no**, by 2.00x");
         assert_eq!(verdict(Bound::AtLeast(6e6), Some(3e6)), "**no**, by 2.00x");

@@ -7,7 +7,12 @@
 mod process;
 mod sample;
 mod contender;
+mod herds;
 mod iamat;
+mod five;
+mod propagation;
+mod footprint;
+mod whatsat;
 mod goals;
 mod machine;
 mod document;
@@ -18,7 +23,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use self::{contender::Contender, goals::Goals, machine::Busy};
+use self::{contender::Contender, goals::Results, machine::Busy};
 use crate::cargo;
 
 /// How much to measure.
@@ -30,11 +35,14 @@ struct Options {
     seconds: f64,
     /// Clients that report.
     clients: u64,
-    /// Only this contender, beside the floor.
-    only: Option<Contender>,
+    /// Only this contender, beside the floor, or only this part.
+    only: Option<String>,
     /// Whether docs/performance.md is to say what came of it.
     is_whole: bool,
 }
+
+/// The parts that are not about one contender.
+const PARTS: [&str; 4] = ["five", "propagation", "whatsat", "footprint"];
 
 impl Options {
     /// From the command line: `[--quick] [--only NAME] [--seconds S]`.
@@ -50,10 +58,12 @@ impl Options {
                 "--seconds" => options.seconds = value()?.parse().context("--seconds wants a number")?,
                 "--only" => {
                     let name = value()?;
-                    let names = Contender::ALL.map(Contender::name).join(", ");
-                    let found = Contender::ALL.into_iter().find(|contender| contender.name() == name);
-                    options.only =
-                        Some(found.with_context(|| format!("no contender {name}: there are {names}"))?);
+                    let names: Vec<&str> =
+                        Contender::ALL.map(Contender::name).into_iter().chain(PARTS).collect();
+                    if !names.contains(&name.as_str()) {
+                        bail!("--only wants one of {}, not {name}", names.join(", "));
+                    }
+                    options.only = Some(name.clone());
                     options.is_whole = false;
                 }
                 _ => bail!("what is {argument}? cargo xtask bench [--quick] [--only NAME] [--seconds S]"),
@@ -63,6 +73,10 @@ impl Options {
             bail!("--seconds is out of 0.05..=60: {}", options.seconds);
         }
         Ok(options)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only == name)
     }
 }
 
@@ -77,13 +91,10 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let start = Instant::now();
     let (contenders, absences) = present(&options)?;
     let before = Busy::now()?;
-    println!("== reports to one server");
-    let iamat = iamat::measure(&options, &contenders)?;
-    let goals = Goals { iamat: &iamat };
+    let results = measure(&options, &contenders)?;
     let others = Busy::now()?.others_since(before);
     let mut text = document::preamble(&options, others, start.elapsed(), &absences);
-    text.push_str(&goals.print());
-    text.push_str(&iamat.print());
+    text.push_str(&results.print());
     if options.is_whole {
         document::write(&text)?;
         println!("== docs/performance.md written");
@@ -91,6 +102,31 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         println!("{text}");
     }
     Ok(())
+}
+
+fn measure(options: &Options, contenders: &[Contender]) -> anyhow::Result<Results> {
+    let mut results = Results::default();
+    if options.only.as_deref().is_none_or(|only| !PARTS.contains(&only)) {
+        println!("== reports to one server");
+        results.iamat = Some(iamat::measure(options, contenders)?);
+    }
+    if options.wants("five") {
+        println!("== reports to one of five");
+        results.five = Some(five::measure(options)?);
+    }
+    if options.wants("propagation") {
+        println!("== from a client over two servers to a third");
+        results.ways = Some(propagation::measure(options)?);
+    }
+    if options.wants("whatsat") {
+        println!("== questions to one server");
+        results.whatsat = Some(whatsat::measure(options)?);
+    }
+    if options.wants("footprint") {
+        println!("== what a server holds");
+        results.footprint = Some(footprint::measure(options)?);
+    }
+    Ok(results)
 }
 
 fn build() -> anyhow::Result<()> {
@@ -107,7 +143,7 @@ fn build() -> anyhow::Result<()> {
 fn present(options: &Options) -> anyhow::Result<(Vec<Contender>, Vec<String>)> {
     let (mut contenders, mut absences) = (Vec::new(), Vec::new());
     for contender in Contender::ALL {
-        if options.only.is_some_and(|only| only != contender) && contender != Contender::Echo {
+        if !options.wants(contender.name()) && contender != Contender::Echo {
             continue;
         }
         match contender.prepare()? {

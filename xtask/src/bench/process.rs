@@ -18,19 +18,18 @@ pub(super) enum Core {
     Server,
     /// Who drives it.
     Generator,
+    /// Wherever there is room: several servers.
+    Any,
 }
 
 impl Core {
     /// The command, to run on this core; anywhere on a machine that has but one.
     pub(super) fn pin(self, command: &Command) -> Command {
-        if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
-            let mut same = Command::new(command.get_program());
-            same.args(command.get_args());
-            return same;
-        }
+        let is_alone = std::thread::available_parallelism().map_or(1, usize::from) < 2;
         let core = match self {
-            Self::Server => "0",
-            Self::Generator => "1",
+            Self::Generator if !is_alone => "1",
+            Self::Any if !is_alone => "0,1",
+            Self::Server | Self::Generator | Self::Any => "0",
         };
         let mut pinned = Command::new("taskset");
         pinned.args(["-c", core]).arg(command.get_program()).args(command.get_args());
@@ -50,8 +49,8 @@ pub(super) struct Process {
 impl Process {
     /// # Errors
     /// There is no such command.
-    pub(super) fn start(name: &str, command: &Command) -> anyhow::Result<Self> {
-        let mut pinned = Core::Server.pin(command);
+    pub(super) fn start(name: &str, command: &Command, core: Core) -> anyhow::Result<Self> {
+        let mut pinned = core.pin(command);
         // Standard input stays open: some servers stop at its end.
         pinned.current_dir(crate::root()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = pinned.spawn().with_context(|| format!("cannot start {name}"))?;
@@ -63,7 +62,7 @@ impl Process {
     ///
     /// # Errors
     /// The process ended first.
-    pub(super) fn announced<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
+    pub(super) fn announced<T>(&mut self, mut wanted: impl FnMut(&str) -> Option<T>) -> anyhow::Result<T> {
         let mut line = String::new();
         while self.output.read_line(&mut line)? > 0 {
             if let Some(found) = wanted(line.trim_end()) {
@@ -76,6 +75,17 @@ impl Process {
 
     pub(super) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Those that it started itself and that live.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(super) fn children(&self) -> anyhow::Result<Vec<u32>> {
+        let id = self.id();
+        let text = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))
+            .with_context(|| format!("{} is gone", self.name))?;
+        Ok(text.split_whitespace().filter_map(|child| child.parse().ok()).collect())
     }
 }
 
@@ -101,12 +111,32 @@ pub(super) fn cpu_seconds(id: u32) -> anyhow::Result<f64> {
     Ok(nanoseconds / 1e9)
 }
 
+/// Memory that a process holds, in bytes.
+///
+/// # Errors
+/// The process is gone.
+pub(super) fn resident_bytes(id: u32) -> anyhow::Result<f64> {
+    let status =
+        fs::read_to_string(format!("/proc/{id}/status")).with_context(|| format!("no process {id}"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kib: f64 = line.trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1024.0)
+}
+
 /// Runs a command on the generator's core and returns what it prints.
 ///
 /// # Errors
 /// It failed; its complaint is part of the error.
 pub(super) fn output(command: &Command) -> anyhow::Result<String> {
-    let mut pinned = Core::Generator.pin(command);
+    output_on(Core::Generator, command)
+}
+
+/// The same on a core of choice.
+///
+/// # Errors
+/// It failed; its complaint is part of the error.
+pub(super) fn output_on(core: Core, command: &Command) -> anyhow::Result<String> {
+    let mut pinned = core.pin(command);
     let program =
         Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let output = pinned.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}"))?;
@@ -137,9 +167,10 @@ mod tests {
 
     #[test]
     fn a_process_ends_with_whoever_started_it() {
-        let process = Process::start("cat", &Command::new("cat")).unwrap();
+        let process = Process::start("cat", &Command::new("cat"), Core::Any).unwrap();
         let id = process.id();
         assert!(cpu_seconds(id).unwrap() >= 0.0);
+        assert!(resident_bytes(id).unwrap() > 0.0);
         drop(process);
         assert!(cpu_seconds(id).is_err());
     }

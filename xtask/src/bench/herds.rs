@@ -1,0 +1,145 @@
+//! Our own servers in the settings that are measured: alone, two that talk, five as they ship.
+//!
+//! Each setting is a configuration in `target/bench`; what it does not say is as it comes, but for the traffic log, which
+//! is off unless said.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context;
+
+use super::{
+    contender::{Server, program, workshop},
+    process::{Core, Process},
+};
+use crate::root;
+
+/// The binary that is measured.
+pub(super) fn herd(arguments: &[&str]) -> Command {
+    program(&root().join("target/release/herd").to_string_lossy(), arguments)
+}
+
+/// A server without neighbours.
+///
+/// # Errors
+/// It does not start.
+pub(super) fn solo(logs: bool) -> anyhow::Result<Server> {
+    let name = if logs { "logging" } else { "silent" };
+    serve("Solo", &configuration(name, "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n", logs)?)
+        .map(|(server, _)| server)
+}
+
+/// A server without neighbours that answers from an index of places.
+///
+/// # Errors
+/// It does not start.
+pub(super) fn with_places(index: &Path) -> anyhow::Result<Server> {
+    let servers = format!(
+        "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n[places]\nprovider = \"embedded\"\nindex = \"{}\"\n",
+        index.display()
+    );
+    serve("Solo", &configuration("with-places", &servers, false)?).map(|(server, _)| server)
+}
+
+/// A server that has `Tap` for a neighbour, and where that may connect.
+///
+/// # Errors
+/// It does not start.
+pub(super) fn with_tap() -> anyhow::Result<(Server, SocketAddr)> {
+    let servers = "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\npeer = \"127.0.0.1:0\"\n\
+                   talks_with = [\"Tap\"]\n[servers.Tap]\n";
+    let (server, peer) = serve("Solo", &configuration("with-tap", servers, false)?)?;
+    Ok((server, peer.context("a server without an address for neighbours")?))
+}
+
+/// Two servers that talk: the first takes clients, the second has `Tap` for another neighbour.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) first: Server,
+    /// Kept, for it ends when dropped.
+    _second: Server,
+    /// Where the tap connects.
+    pub(super) peer: SocketAddr,
+}
+
+impl Pair {
+    /// # Errors
+    /// They do not start.
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let listens = "listen.line = \"127.0.0.1:0\"\npeer = \"127.0.0.1:0\"\n";
+        let servers = format!("[servers.First]\n{listens}[servers.Second]\ntalks_with = [\"First\"]\n");
+        let (first, known) = serve("First", &configuration("first", &servers, false)?)?;
+        let known = known.context("a server without an address for neighbours")?;
+        let servers = format!(
+            "[servers.First]\npeer = \"{known}\"\n[servers.Second]\n{listens}\
+             talks_with = [\"First\", \"Tap\"]\n[servers.Tap]\n"
+        );
+        let (second, peer) = serve("Second", &configuration("second", &servers, false)?)?;
+        let peer = peer.context("a server without an address for neighbours")?;
+        Ok(Self { first, _second: second, peer })
+    }
+}
+
+/// Five servers as the default preset has them, each report given to the first.
+#[derive(Debug)]
+pub(super) struct Five {
+    supervisor: Process,
+    /// Where clients connect, in the order of the preset.
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+impl Five {
+    /// # Errors
+    /// They do not start.
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let preset = fs::read_to_string(root().join("herds/goloman.toml")).context("no default preset")?;
+        let file = workshop()?.join("five.toml");
+        fs::write(&file, format!("{preset}\n[traffic]\nenabled = false\n"))?;
+        let command = herd(&["up", "--config", &file.to_string_lossy(), "--port-base", "0"]);
+        let mut supervisor = Process::start("herd up", &command, Core::Any)?;
+        let servers = preset.lines().filter(|line| line.starts_with("[servers.")).count();
+        // `Goloman  127.0.0.1:12000  peer ...`
+        let address = |line: &str| line.split_whitespace().nth(1)?.parse().ok();
+        let addresses =
+            (0..servers).map(|_| supervisor.announced(address)).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self { supervisor, addresses })
+    }
+
+    /// The ids of the servers.
+    ///
+    /// # Errors
+    /// They ended.
+    pub(super) fn ids(&self) -> anyhow::Result<Vec<u32>> {
+        self.supervisor.children()
+    }
+}
+
+fn configuration(name: &str, servers: &str, logs: bool) -> anyhow::Result<PathBuf> {
+    let file = workshop()?.join(format!("{name}.toml"));
+    let text = format!("name = \"bench\"\nlog_dir = \"logs\"\n{servers}[traffic]\nenabled = {logs}\n");
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
+/// A server, and where neighbours find it if it has such an address.
+fn serve(name: &str, file: &Path) -> anyhow::Result<(Server, Option<SocketAddr>)> {
+    let command = herd(&["serve", name, "--config", &file.to_string_lossy()]);
+    let mut process = Process::start("herd", &command, Core::Server)?;
+    let (mut line, mut peer) = (None, None);
+    process.announced(|text| {
+        // `listening line 127.0.0.1:12000`, ..., `ready`
+        let mut words = text.split(' ').skip(1);
+        match (words.next(), words.next().and_then(|address| address.parse().ok())) {
+            (Some("line"), address) => line = address,
+            (Some("peer"), address) => peer = address,
+            _ => {}
+        }
+        (text == "ready").then_some(())
+    })?;
+    let address = line.context("a server without an address for clients")?;
+    Ok((Server { process, address }, peer))
+}
