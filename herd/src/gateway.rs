@@ -139,6 +139,20 @@ pub struct LinkUp {
     pub lag: Duration,
 }
 
+/// Tells how things stand with the disk.
+pub type DiskWatch = Arc<dyn Fn() -> DiskState + Send + Sync>;
+
+/// How things stand with the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskState {
+    /// Bytes of reports that are not written down.
+    pub lag_bytes: u64,
+    /// How long something has been written, but not synced; none if all that was written is synced.
+    pub unsynced_for: Option<Duration>,
+    /// Why nothing can be written now.
+    pub error: Option<String>,
+}
+
 /// One server, as its front-ends see it.
 #[derive(Clone)]
 pub struct Gateway {
@@ -146,6 +160,7 @@ pub struct Gateway {
     provider: Provider,
     surroundings: Arc<dyn Surroundings>,
     durable: Option<Durable>,
+    disk: Option<DiskWatch>,
 }
 
 /// What became of a batch of commands.
@@ -160,13 +175,19 @@ impl Gateway {
     /// The front of a server.
     #[must_use]
     pub fn new(engine: Arc<Engine>, provider: Provider, surroundings: Arc<dyn Surroundings>) -> Self {
-        Self { engine, provider, surroundings, durable: None }
+        Self { engine, provider, surroundings, durable: None, disk: None }
     }
 
     /// Has the replies to reports wait for `durable`, if there is one.
     #[must_use]
     pub fn waiting_for(self, durable: Option<Durable>) -> Self {
         Self { durable, ..self }
+    }
+
+    /// Has a disk to tell of, if there is one.
+    #[must_use]
+    pub fn watching(self, disk: Option<DiskWatch>) -> Self {
+        Self { disk, ..self }
     }
 
     /// The name that AT lines show.
@@ -211,6 +232,12 @@ impl Gateway {
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
         self.engine.node().members().list()
+    }
+
+    /// How things stand with the disk; none if nothing is kept there.
+    #[must_use]
+    pub fn disk(&self) -> Option<DiskState> {
+        self.disk.as_ref().map(|disk| disk())
     }
 
     /// Clients in the table.

@@ -132,7 +132,9 @@ pub async fn run(
         Links::start(Arc::clone(&engine), identity.clone(), edges, certificates, listeners.peer.take());
     let gateway = Gateway::new(Arc::clone(&engine), settings.provider, Arc::clone(&links) as _);
     let service = Service {
-        gateway: gateway.waiting_for(storage.as_ref().and_then(Storage::durable)),
+        gateway: gateway
+            .waiting_for(storage.as_ref().and_then(Storage::durable))
+            .watching(storage.as_ref().map(Storage::watch)),
         admission: Arc::new(Admission::new(&settings.limits)),
         limits: settings.limits,
         tasks: tasks.clone(),

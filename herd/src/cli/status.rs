@@ -61,6 +61,14 @@ fn print(status: &Status) -> String {
     if !names(false).is_empty() {
         text += &format!("out of reach: {}\n", names(false).join(" "));
     }
+    if let Some(disk) = &status.disk {
+        let synced =
+            disk.unsynced_ms.map_or_else(|| "synced".to_owned(), |ms| format!("not synced for {ms} ms"));
+        text += &format!("disk: {} not written, {synced}\n", bytes(disk.lag_bytes));
+        if let Some(error) = &disk.error {
+            text += &format!("disk: {error}\n");
+        }
+    }
     text
 }
 
@@ -89,7 +97,7 @@ fn bytes(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frontends::admin::status::MemberStatus;
+    use crate::frontends::admin::status::{DiskStatus, MemberStatus};
 
     #[test]
     fn a_status_is_a_table_with_the_reasons_below() {
@@ -125,7 +133,10 @@ mod tests {
             links: Vec::new(),
         };
         let members = vec![member("Goloman", true), member("Hands", true), member("Holiday", false)];
-        let status = Status { server: "Goloman".to_owned(), clients: 5, links: vec![up, down], members };
+        let disk =
+            Some(DiskStatus { lag_bytes: 52, unsynced_ms: Some(4), error: Some("disk full".to_owned()) });
+        let status =
+            Status { server: "Goloman".to_owned(), clients: 5, links: vec![up, down], members, disk };
         let expected = "\
 Goloman: 5 clients
 link     state    synced  lag              sent    received  redials  copied  healed
@@ -134,6 +145,8 @@ Holiday  down     no      -                10 MiB  999 B     4        17      0
 Holiday: connection refused
 reachable: Goloman Hands
 out of reach: Holiday
+disk: 52 B not written, not synced for 4 ms
+disk: disk full
 ";
         assert_eq!(print(&status), expected);
     }

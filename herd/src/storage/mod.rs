@@ -27,7 +27,10 @@ use herd_core::{log::LogPosition, node::Node, server::Name, time::Timestamp};
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{engine::Engine, gateway::Durable};
+use crate::{
+    engine::Engine,
+    gateway::{DiskState, DiskWatch, Durable},
+};
 use folder::Folder;
 use identity::Identity;
 use pen::{KeepOld, Pen};
@@ -95,23 +98,22 @@ pub struct Storage {
     stop: CancellationToken,
 }
 
-/// How things stand with the disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StorageState {
-    /// Bytes of the log that are not written down.
-    pub lag_bytes: u64,
-    /// How long something has been written, but not synced; none if all that was written is synced.
-    pub unsynced_for: Option<Duration>,
-    /// Why nothing can be written now.
-    pub error: Option<String>,
-}
-
 /// What the driver notes.
 #[derive(Debug, Default)]
 struct Facts {
     position: LogPosition,
     unsynced_since: Option<Instant>,
     error: Option<String>,
+}
+
+impl Facts {
+    fn state(&self, node: &Node) -> DiskState {
+        DiskState {
+            lag_bytes: node.log_end().as_bytes().saturating_sub(self.position.as_bytes()),
+            unsynced_for: self.unsynced_since.map(|since| since.elapsed()),
+            error: self.error.clone(),
+        }
+    }
 }
 
 /// Locks a server's folder and merges what is there into its node; what is damaged is told about and left out. Takes as
@@ -208,15 +210,11 @@ impl Storage {
         Some(Arc::new(move || syncs.wait()))
     }
 
-    /// How things stand.
+    /// How an operator watches it.
     #[must_use]
-    pub fn state(&self) -> StorageState {
-        let facts = self.facts.lock();
-        StorageState {
-            lag_bytes: self.node.log_end().as_bytes().saturating_sub(facts.position.as_bytes()),
-            unsynced_for: facts.unsynced_since.map(|since| since.elapsed()),
-            error: facts.error.clone(),
-        }
+    pub fn watch(&self) -> DiskWatch {
+        let (node, facts) = (Arc::clone(&self.node), Arc::clone(&self.facts));
+        Arc::new(move || facts.lock().state(&node))
     }
 
     /// Writes and syncs what there is; says whether everything was. Takes as long as the disk.
@@ -230,6 +228,6 @@ impl Storage {
 
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Storage").field("state", &self.state()).finish_non_exhaustive()
+        f.debug_struct("Storage").field("state", &self.facts.lock().state(&self.node)).finish_non_exhaustive()
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! The shape is this front-end's own; what it tells is the gateway's. Keys are only ever added.
 
+use std::time::Duration;
+
 use herd_core::{members::Member, server::Name};
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::{Gateway, LinkState, LinkUp};
+use crate::gateway::{DiskState, Gateway, LinkState};
 
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +20,19 @@ pub struct Status {
     pub links: Vec<LinkStatus>,
     /// The servers of the herd that have not left, as far as this one knows.
     pub members: Vec<MemberStatus>,
+    /// Its disk; none if it keeps nothing there.
+    pub disk: Option<DiskStatus>,
+}
+
+/// How it stands with its disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// Bytes of reports that are not written down.
+    pub lag_bytes: u64,
+    /// Milliseconds that something has been written without being synced; none if all that was written is synced.
+    pub unsynced_ms: Option<u64>,
+    /// Why nothing can be written now.
+    pub error: Option<String>,
 }
 
 /// One server of the herd, as it said of itself last.
@@ -75,6 +90,7 @@ impl Status {
             clients: gateway.clients(),
             links: gateway.surroundings().links().into_iter().map(LinkStatus::from).collect(),
             members: gateway.members().into_iter().map(MemberStatus::from).collect(),
+            disk: gateway.disk().map(DiskStatus::from),
         }
     }
 }
@@ -83,14 +99,13 @@ impl From<LinkState> for LinkStatus {
     fn from(link: LinkState) -> Self {
         let up = link.up.as_ref();
         let state = up.map_or("down", |up| if up.is_dialled { "dialled" } else { "accepted" });
-        let millis = |up: &LinkUp| u64::try_from(up.lag.as_millis()).unwrap_or(u64::MAX);
         Self {
             neighbour: link.neighbour.to_string(),
             state: state.to_owned(),
             address: up.and_then(|up| up.address).map(|address| address.to_string()),
             is_synced: up.is_some_and(|up| up.is_synced),
             lag_reports: up.map(|up| up.lag_reports),
-            lag_ms: up.map(millis),
+            lag_ms: up.map(|up| millis(up.lag)),
             sent_bytes: link.sent_bytes,
             received_bytes: link.received_bytes,
             links: link.links,
@@ -112,4 +127,15 @@ impl From<Member> for MemberStatus {
             links: fact.neighbours.iter().map(Name::to_string).collect(),
         }
     }
+}
+
+impl From<DiskState> for DiskStatus {
+    fn from(disk: DiskState) -> Self {
+        let unsynced_ms = disk.unsynced_for.map(millis);
+        Self { lag_bytes: disk.lag_bytes, unsynced_ms, error: disk.error }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
