@@ -8,8 +8,8 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// Most strangers: each holds a few hundred bytes for as long as a handshake may take; a herd of 50 that restarts at
-/// once brings 49.
+/// Most strangers: each holds at most 200 KiB for as long as a handshake may take (what one read brings, and as much that
+/// TLS has not understood yet or holds back), 25 MiB in all; a herd of 50 that restarts at once brings 49.
 const STRANGERS_MAX: usize = 128;
 
 /// All strangers, the oldest first.
