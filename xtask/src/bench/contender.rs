@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail};
 
 use super::{
-    herds,
+    herds::{self, Keeps},
     process::{Core, Process},
 };
 use crate::root;
@@ -22,10 +22,12 @@ use crate::root;
 pub(super) enum Contender {
     /// Copies input to output: the floor.
     Echo,
-    /// Ours, without its traffic log.
+    /// Ours, in memory only.
     Herd,
-    /// Ours, as it comes.
+    /// Ours, with its traffic log.
     HerdLogging,
+    /// Ours, as it comes: with its table on disk, too.
+    HerdStoring,
     /// `SET client "location time"`.
     RedisSet,
     /// `GEOADD` at places all over the world.
@@ -41,10 +43,11 @@ pub(super) type Absence = String;
 
 impl Contender {
     /// In the order of the tables.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Echo,
         Self::Herd,
         Self::HerdLogging,
+        Self::HerdStoring,
         Self::RedisSet,
         Self::RedisGeoadd,
         Self::Asyncio,
@@ -59,6 +62,7 @@ impl Contender {
             Self::Echo => "echo",
             Self::Herd => "herd",
             Self::HerdLogging => "herd-log",
+            Self::HerdStoring => "herd-disk",
             Self::RedisSet => "redis-set",
             Self::RedisGeoadd => "redis-geoadd",
             Self::Asyncio => "asyncio",
@@ -74,6 +78,7 @@ impl Contender {
             Self::Echo => "echo (the floor)",
             Self::Herd => "**herd**, log off",
             Self::HerdLogging => "**herd**, log on",
+            Self::HerdStoring => "**herd**, log on, table on disk",
             Self::RedisSet => "Redis SET",
             Self::RedisGeoadd => "Redis GEOADD",
             Self::Asyncio => "Python asyncio streams",
@@ -91,6 +96,7 @@ impl Contender {
             Self::Echo
             | Self::Herd
             | Self::HerdLogging
+            | Self::HerdStoring
             | Self::Asyncio
             | Self::Twisted
             | Self::Node
@@ -104,7 +110,7 @@ impl Contender {
     /// What is there does not work. What is not there is an [`Absence`].
     pub(super) fn prepare(self) -> anyhow::Result<Result<(), Absence>> {
         let needed: &[&str] = match self {
-            Self::Echo | Self::Herd | Self::HerdLogging => &[],
+            Self::Echo | Self::Herd | Self::HerdLogging | Self::HerdStoring => &[],
             Self::RedisSet | Self::RedisGeoadd => &["redis-server"],
             Self::Asyncio | Self::Twisted => &["python3"],
             Self::Node => &["node"],
@@ -126,7 +132,9 @@ impl Contender {
     pub(super) fn start(self, name: &str, neighbours: &[SocketAddr]) -> anyhow::Result<Server> {
         let mut command = match self {
             Self::Echo => rig(&["echo"]),
-            Self::Herd | Self::HerdLogging => return herds::solo(self == Self::HerdLogging),
+            Self::Herd => return herds::solo(Keeps::Nothing),
+            Self::HerdLogging => return herds::solo(Keeps::Log),
+            Self::HerdStoring => return herds::solo(Keeps::LogAndTable),
             Self::RedisSet | Self::RedisGeoadd => return redis(&[]),
             Self::Asyncio => program("python3", &["bench/asyncio/herd.py"]),
             Self::Twisted => program(&python_of_twisted().to_string_lossy(), &["bench/twisted/herd.py"]),

@@ -59,7 +59,7 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Footprint> {
 }
 
 fn idle() -> anyhow::Result<f64> {
-    let server = herds::solo(false)?;
+    let server = herds::solo(herds::Keeps::Nothing)?;
     let id = server.process.id();
     let before = resident_bytes(id)?;
     let command = rig(&["idle", &server.address.to_string(), "--connections", &CONNECTIONS.to_string()]);

@@ -1,7 +1,7 @@
 //! Our own servers in the settings that are measured: alone, two that talk, five as they ship.
 //!
-//! Each setting is a configuration in `target/bench`; what it does not say is as it comes, but for the traffic log, which
-//! is off unless said.
+//! Each setting is a configuration in `target/bench`; what it does not say is as it comes, but that nothing is written
+//! to a disk unless said.
 
 use std::{
     fs,
@@ -23,13 +23,27 @@ pub(super) fn herd(arguments: &[&str]) -> Command {
     program(&root().join("target/release/herd").to_string_lossy(), arguments)
 }
 
+/// What a server writes to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    Nothing,
+    /// The traffic log.
+    Log,
+    /// That and the table, as it comes.
+    LogAndTable,
+}
+
 /// A server without neighbours.
 ///
 /// # Errors
 /// It does not start.
-pub(super) fn solo(logs: bool) -> anyhow::Result<Server> {
-    let name = if logs { "logging" } else { "silent" };
-    serve("Solo", &configuration(name, "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n", logs)?)
+pub(super) fn solo(keeps: Keeps) -> anyhow::Result<Server> {
+    let name = match keeps {
+        Keeps::Nothing => "silent",
+        Keeps::Log => "logging",
+        Keeps::LogAndTable => "storing",
+    };
+    serve("Solo", &configuration(name, "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n", keeps)?)
         .map(|(server, _)| server)
 }
 
@@ -42,7 +56,7 @@ pub(super) fn with_places(index: &Path) -> anyhow::Result<Server> {
         "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n[places]\nprovider = \"embedded\"\nindex = \"{}\"\n",
         index.display()
     );
-    serve("Solo", &configuration("with-places", &servers, false)?).map(|(server, _)| server)
+    serve("Solo", &configuration("with-places", &servers, Keeps::Nothing)?).map(|(server, _)| server)
 }
 
 /// A server that has `Tap` for a neighbour, and where that may connect.
@@ -52,7 +66,7 @@ pub(super) fn with_places(index: &Path) -> anyhow::Result<Server> {
 pub(super) fn with_tap() -> anyhow::Result<(Server, SocketAddr)> {
     let servers = "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\npeer = \"127.0.0.1:0\"\n\
                    talks_with = [\"Tap\"]\n[servers.Tap]\n";
-    let (server, peer) = serve("Solo", &configuration("with-tap", servers, false)?)?;
+    let (server, peer) = serve("Solo", &configuration("with-tap", servers, Keeps::Nothing)?)?;
     Ok((server, peer.context("a server without an address for neighbours")?))
 }
 
@@ -72,13 +86,13 @@ impl Pair {
     pub(super) fn start() -> anyhow::Result<Self> {
         let listens = "listen.line = \"127.0.0.1:0\"\npeer = \"127.0.0.1:0\"\n";
         let servers = format!("[servers.First]\n{listens}[servers.Second]\ntalks_with = [\"First\"]\n");
-        let (first, known) = serve("First", &configuration("first", &servers, false)?)?;
+        let (first, known) = serve("First", &configuration("first", &servers, Keeps::Nothing)?)?;
         let known = known.context("a server without an address for neighbours")?;
         let servers = format!(
             "[servers.First]\npeer = \"{known}\"\n[servers.Second]\n{listens}\
              talks_with = [\"First\", \"Tap\"]\n[servers.Tap]\n"
         );
-        let (second, peer) = serve("Second", &configuration("second", &servers, false)?)?;
+        let (second, peer) = serve("Second", &configuration("second", &servers, Keeps::Nothing)?)?;
         let peer = peer.context("a server without an address for neighbours")?;
         Ok(Self { first, _second: second, peer })
     }
@@ -98,7 +112,7 @@ impl Five {
     pub(super) fn start() -> anyhow::Result<Self> {
         let preset = fs::read_to_string(root().join("herds/goloman.toml")).context("no default preset")?;
         let file = workshop()?.join("five.toml");
-        fs::write(&file, format!("{preset}\n[traffic]\nenabled = false\n"))?;
+        fs::write(&file, format!("durability = \"none\"\n{preset}\n[traffic]\nenabled = false\n"))?;
         let command = herd(&["up", "--config", &file.to_string_lossy(), "--port-base", "0"]);
         let mut supervisor = Process::start("herd up", &command, Core::Any)?;
         let servers = preset.lines().filter(|line| line.starts_with("[servers.")).count();
@@ -118,9 +132,18 @@ impl Five {
     }
 }
 
-fn configuration(name: &str, servers: &str, logs: bool) -> anyhow::Result<PathBuf> {
-    let file = workshop()?.join(format!("{name}.toml"));
-    let text = format!("name = \"bench\"\nlog_dir = \"logs\"\n{servers}[traffic]\nenabled = {logs}\n");
+fn configuration(name: &str, servers: &str, keeps: Keeps) -> anyhow::Result<PathBuf> {
+    let folder = workshop()?.join(name);
+    // Nothing of an earlier run is to be found again.
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    fs::create_dir(&folder)?;
+    let file = folder.join("herd.toml");
+    let durability = if keeps == Keeps::LogAndTable { "write-behind" } else { "none" };
+    let logs = keeps != Keeps::Nothing;
+    let text =
+        format!("name = \"bench\"\ndurability = \"{durability}\"\n{servers}[traffic]\nenabled = {logs}\n");
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
 }
