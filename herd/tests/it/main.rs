@@ -11,6 +11,7 @@ mod herd_of_five;
 mod stranger;
 mod peer_port;
 mod members;
+mod storage;
 mod certificates;
 mod server;
 #[path = "../../../herd-core/tests/it/transcript.rs"]
