@@ -5,6 +5,7 @@ pub mod listen;
 pub mod roster;
 pub mod run;
 pub mod clock;
+mod date;
 pub mod ending;
 pub mod engine;
 pub mod gateway;

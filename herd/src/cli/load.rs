@@ -3,21 +3,27 @@
 use std::{
     io::{self, IsTerminal, Write},
     net::{SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    sync::Arc,
+    thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, anyhow};
 use clap::builder::RangedU64ValueParser;
+use herd_core::{limits::MESSAGES_BOUND_MAX, position::Location};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, HerdArgs, complain};
 use crate::{
-    config::quantity,
+    config::{Config, Preset, quantity},
     load::{
-        self, End, Outcome, Plan,
+        self, End, Outcome, Plan, Traffic,
+        across::{self, AcrossPlan, Crossing, Crossings},
         crowd::{CrowdPlan, id_bytes_min},
-        histogram::Histogram,
+        summary::{AcrossSummary, LoadSummary},
+        track::Tracks,
     },
 };
 
@@ -47,6 +53,36 @@ pub(super) struct Args {
     /// Requests a second in all, whether the servers keep up or not [default: as fast as they answer]
     #[arg(long, short, value_name = "R", conflicts_with = "window", value_parser = rate)]
     rate: Option<f64>,
+    /// Send recorded tracks instead: GPX, GeoLife (.plt) and OwnTracks (.rec), with their own places and times
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["rate", "clients", "id_bytes", "fill", "seed"])]
+    replay: Vec<PathBuf>,
+    /// So many times as fast as they happened [default: as fast as they are answered]
+    #[arg(long, value_name = "X", requires = "replay", conflicts_with = "window", value_parser = rate)]
+    speed: Option<f64>,
+    /// Of 100 requests so many ask what is near a client; every client is made known first
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100), conflicts_with = "replay")]
+    whatsat: u8,
+    /// How far around they ask, in kilometres
+    #[arg(long, value_name = "KM", default_value_t = 10, requires = "whatsat")]
+    radius: u32,
+    /// How many they ask for
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "whatsat", value_parser = clap::value_parser!(u8).range(..=i64::from(MESSAGES_BOUND_MAX)))]
+    bound: u8,
+    /// Clients are within 50 km of this location, for example +34.068930-118.445127 [default: all over the globe]
+    #[arg(long, value_name = "LOCATION", allow_hyphen_values = true, conflicts_with = "replay")]
+    around: Option<String>,
+    /// Measure how long reports to the first server take to these; load is then only what --rate asks for
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', conflicts_with_all = ["window", "requests", "replay", "whatsat"])]
+    across: Vec<String>,
+    /// One such report so often
+    #[arg(long, value_name = "S", default_value = "10ms", requires = "across", value_parser = quantity::parse_span)]
+    every: Duration,
+    /// The herd that ships that these servers are, to tell hops
+    #[arg(long, requires = "across")]
+    preset: Option<Preset>,
+    /// Likewise, by its configuration
+    #[arg(long, value_name = "FILE", requires = "across", conflicts_with = "preset")]
+    config: Option<PathBuf>,
     /// How long, for example 30s or 5m [default: 10s]
     #[arg(long, short, value_name = "S", conflicts_with = "requests", value_parser = quantity::parse_span)]
     duration: Option<Duration>,
@@ -94,63 +130,161 @@ fn rate(text: &str) -> Result<f64, String> {
     if (1e-3..=1e9).contains(&rate) { Ok(rate) } else { Err("expected 0.001 to 1000000000".to_owned()) }
 }
 
+/// What is told, as one object.
+#[derive(Debug, Serialize)]
+struct Told {
+    #[serde(flatten)]
+    load: Option<LoadSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    across: Option<AcrossSummary>,
+}
+
 /// Runs `herd load`.
 ///
 /// # Errors
-/// A server cannot be reached, or replies are missing or wrong.
+/// A server cannot be reached, a file cannot be read, or replies are missing or wrong.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let plan = args.plan()?;
-    if args.fill {
-        let crowd = CrowdPlan { is_in_order: true, questions_percent: 0, ..plan.crowd };
-        let end = End::Requests(plan.crowd.clients.into());
-        let fill = Plan { crowd, end, rate: None, window: FILL_WINDOW, pids: Vec::new(), ..plan.clone() };
+    let hops = args.hops()?;
+    raise_file_limit();
+    if let Traffic::Crowd { crowd, .. } = &plan.traffic
+        && (args.fill || args.whatsat > 0)
+    {
+        let end = End::Requests(crowd.clients.into());
+        let crowd = CrowdPlan { is_in_order: true, questions_percent: 0, ..*crowd };
+        let traffic = Traffic::Crowd { crowd, rate: None };
+        let fill = Plan { traffic, end, window: FILL_WINDOW, pids: Vec::new(), ..plan.clone() };
         check(&watched(&fill, "fill")?)?;
     }
-    let outcome = watched(&plan, "load")?;
-    let mut out = io::stdout().lock();
-    let summary = Summary::new(&plan, &outcome);
-    if args.json {
-        let json = serde_json::to_string(&summary).context("JSON")?;
-        writeln!(out, "{json}")?;
-    } else {
-        summary.print(&mut out)?;
+    let (outcome, crossings) = args.measure(&plan)?;
+    let told = Told {
+        load: outcome.as_ref().map(|outcome| LoadSummary::new(&plan, outcome)),
+        across: crossings.as_ref().map(|crossings| AcrossSummary::new(crossings, &hops)),
+    };
+    told.print(args.json)?;
+    outcome.as_ref().map_or(Ok(()), check)?;
+    crossings.as_ref().map_or(Ok(()), check_crossings)
+}
+
+impl Told {
+    fn print(&self, is_json: bool) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        if is_json {
+            writeln!(out, "{}", serde_json::to_string(self).context("JSON")?)?;
+            return Ok(());
+        }
+        if let Some(load) = &self.load {
+            write!(out, "{load}")?;
+        }
+        if let Some(across) = &self.across {
+            write!(out, "{across}")?;
+        }
+        Ok(())
     }
-    check(&outcome)
 }
 
 impl Args {
     fn plan(&self) -> Result<Plan, Failure> {
-        let id_bytes = usize::try_from(self.id_bytes).unwrap_or(usize::MAX);
-        let least = id_bytes_min(self.clients);
-        if id_bytes < least {
-            let clients = self.clients;
-            return Err(Failure::Wrong(anyhow!(
-                "{clients} clients need IDs of {least} bytes, not {id_bytes}"
-            )));
-        }
+        let traffic = self.traffic()?;
         let connections = usize::try_from(self.connections).unwrap_or(usize::MAX);
+        let clients = match &traffic {
+            Traffic::Crowd { crowd, .. } => crowd.clients,
+            Traffic::Replay { tracks, .. } => u32::try_from(tracks.clients()).unwrap_or(u32::MAX),
+        };
+        let end = match (self.requests, self.duration) {
+            (Some(count), _) => End::Requests(count),
+            (None, Some(duration)) => End::After(duration),
+            (None, None) if self.replay.is_empty() => End::After(DURATION),
+            (None, None) => End::Requests(u64::MAX),
+        };
         Ok(Plan {
             servers: self.servers.iter().map(|server| resolve(server)).collect::<Result<_, _>>()?,
             connections,
             window: usize::try_from(self.window).unwrap_or(usize::MAX),
-            rate: self.rate,
-            end: match self.requests {
-                Some(count) => End::Requests(count),
-                None => End::After(self.duration.unwrap_or(DURATION)),
-            },
-            crowd: CrowdPlan {
-                clients: self.clients,
-                id_bytes,
-                questions_percent: 0,
-                question: (10, 5),
-                seed: self.seed,
-                is_in_order: false,
-            },
+            end,
+            traffic,
             sample_every: if self.verify { 1 } else { SAMPLE_EVERY },
             patience: self.patience,
-            threads: self.threads.min(u32::try_from(connections).unwrap_or(u32::MAX)).min(self.clients),
+            threads: self.threads.min(u32::try_from(connections).unwrap_or(u32::MAX)).min(clients),
             pids: self.pid.clone(),
         })
+    }
+
+    /// What to send, and when.
+    fn traffic(&self) -> Result<Traffic, Failure> {
+        if !self.replay.is_empty() {
+            let tracks = Tracks::read(&self.replay).map_err(|error| Failure::AtWork(error.into()))?;
+            if tracks.left_out() > 0 {
+                complain(&format!("{} points left out: no report can tell them", tracks.left_out()));
+            }
+            return Ok(Traffic::Replay { tracks: Arc::new(tracks), speed: self.speed });
+        }
+        let id_bytes = usize::try_from(self.id_bytes).unwrap_or(usize::MAX);
+        let (clients, least) = (self.clients, id_bytes_min(self.clients));
+        if id_bytes < least {
+            return Err(Failure::Wrong(anyhow!(
+                "{clients} clients need IDs of {least} bytes, not {id_bytes}"
+            )));
+        }
+        let around = |text: &String| {
+            let location = Location::parse(text.as_bytes());
+            location.map(|location| location.position()).ok_or_else(|| {
+                Failure::Wrong(anyhow!("expected a location such as +34.068930-118.445127, found {text:?}"))
+            })
+        };
+        let crowd = CrowdPlan {
+            clients,
+            id_bytes,
+            questions_percent: self.whatsat,
+            question: (self.radius, self.bound),
+            around: self.around.as_ref().map(around).transpose()?,
+            seed: self.seed,
+            is_in_order: false,
+        };
+        Ok(Traffic::Crowd { crowd, rate: self.rate })
+    }
+
+    /// How far servers are apart, by their names, as far as that is known.
+    fn hops(&self) -> Result<impl Fn(&str, &str) -> Option<usize>, Failure> {
+        let config = if self.preset.is_some() || self.config.is_some() {
+            let herd = HerdArgs { preset: self.preset, config: self.config.clone(), port_base: None };
+            Some(herd.load()?)
+        } else {
+            None
+        };
+        Ok(move |from: &str, to: &str| {
+            let config: &Config = config.as_ref()?;
+            let position = |name: &str| config.servers.iter().position(|server| server.name.as_str() == name);
+            *config.hops_from(position(from)?).get(position(to)?)?
+        })
+    }
+
+    /// The load, the crossings, or both at once.
+    fn measure(&self, plan: &Plan) -> Result<(Option<Outcome>, Option<Crossings>), Failure> {
+        let (Some(&origin), false) = (plan.servers.first(), self.across.is_empty()) else {
+            return Ok((Some(watched(plan, "load")?), None));
+        };
+        let across = AcrossPlan {
+            origin,
+            others: self.across.iter().map(|server| resolve(server)).collect::<Result<_, _>>()?,
+            every: self.every,
+            duration: self.duration.unwrap_or(DURATION),
+            patience: self.patience,
+            seed: self.seed,
+        };
+        thread::scope(|scope| {
+            let probing = scope.spawn(|| across::measure(&across));
+            let outcome = self.rate.map(|_| watched(plan, "load")).transpose()?;
+            let crossings = probing.join().map_err(|_| anyhow!("the thread that asks ended in a panic"))?;
+            Ok((outcome, Some(crossings.map_err(|error| Failure::AtWork(error.into()))?)))
+        })
+    }
+}
+
+/// Connections are files.
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        complain(&format!("cannot raise the limit on open files: {error}"));
     }
 }
 
@@ -176,6 +310,17 @@ fn watched(plan: &Plan, what: &'static str) -> Result<Outcome, Failure> {
     outcome.map_err(|error| Failure::AtWork(error.into()))
 }
 
+/// Whether all reports were seen.
+fn check_crossings(crossings: &Crossings) -> Result<(), Failure> {
+    let missing: u64 = crossings.others.iter().map(|crossing| crossing.missing).sum();
+    match crossings.others.iter().find(|crossing| crossing.missing > 0) {
+        None => Ok(()),
+        Some(Crossing { name, server, .. }) => Err(Failure::AtWork(anyhow!(
+            "{missing} reports not seen in time, for example at {name} ({server})"
+        ))),
+    }
+}
+
 /// Whether all replies came and were right.
 fn check(outcome: &Outcome) -> Result<(), Failure> {
     let tally = &outcome.tally;
@@ -184,119 +329,4 @@ fn check(outcome: &Outcome) -> Result<(), Failure> {
     }
     let fault = tally.first_fault.clone().unwrap_or_default();
     Err(Failure::AtWork(anyhow!("{} replies missing, {} wrong: {fault}", tally.missing, tally.wrong)))
-}
-
-/// The outcome as it is told; names and units are a promise.
-#[derive(Debug, Serialize)]
-struct Summary {
-    servers: Vec<SocketAddr>,
-    connections: usize,
-    window: Option<usize>,
-    rate: Option<f64>,
-    clients: u32,
-    replies: u64,
-    compared: u64,
-    wrong: u64,
-    missing: u64,
-    seconds: f64,
-    replies_per_second: f64,
-    latency_us: Percentiles,
-    /// How late the generator itself was, in an open loop.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lateness_us: Option<Percentiles>,
-    /// CPU-seconds per million replies.
-    cpu_s_per_million: f64,
-    /// Likewise, of all processes asked about together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    servers_cpu_s_per_million: Option<f64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    processes: Vec<ProcessCpu>,
-}
-
-#[derive(Debug, Serialize)]
-struct ProcessCpu {
-    pid: u32,
-    /// None if the process or its figure is not there.
-    cpu_s_per_million: Option<f64>,
-}
-
-/// Microseconds.
-#[derive(Debug, Serialize)]
-struct Percentiles {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
-}
-
-impl Percentiles {
-    #[expect(clippy::cast_precision_loss, reason = "2^53 ns are 104 days")]
-    fn new(histogram: &Histogram) -> Self {
-        let at = |per_mille| histogram.percentile(per_mille) as f64 / 1e3;
-        Self { p50: at(500), p90: at(900), p99: at(990), p999: at(999), max: histogram.max() as f64 / 1e3 }
-    }
-
-    fn print(&self, out: &mut impl Write, what: &str) -> io::Result<()> {
-        let Self { p50, p90, p99, p999, max } = self;
-        writeln!(out, "{what:<9} p50 {p50:.1} us, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, max {max:.1}")
-    }
-}
-
-impl Summary {
-    #[expect(clippy::cast_precision_loss, reason = "shown with four digits")]
-    fn new(plan: &Plan, outcome: &Outcome) -> Self {
-        let tally = &outcome.tally;
-        let seconds = outcome.took as f64 / 1e9;
-        // Nanoseconds over replies are milliseconds over millions.
-        let per_million = |cpu: u64| cpu as f64 / 1e3 / tally.answered.max(1) as f64;
-        let known: Option<Vec<u64>> = outcome.cpu_of.iter().map(|(_, cpu)| *cpu).collect();
-        Self {
-            servers: plan.servers.clone(),
-            connections: plan.connections,
-            window: plan.rate.is_none().then_some(plan.window),
-            rate: plan.rate,
-            clients: plan.crowd.clients,
-            replies: tally.answered,
-            compared: tally.compared,
-            wrong: tally.wrong,
-            missing: tally.missing,
-            seconds,
-            replies_per_second: if seconds > 0.0 { tally.answered as f64 / seconds } else { 0.0 },
-            latency_us: Percentiles::new(&tally.latency),
-            lateness_us: plan.rate.map(|_| Percentiles::new(&tally.lateness)),
-            cpu_s_per_million: per_million(outcome.cpu),
-            servers_cpu_s_per_million: known
-                .filter(|all| !all.is_empty())
-                .map(|all| per_million(all.iter().sum())),
-            processes: outcome
-                .cpu_of
-                .iter()
-                .map(|&(pid, cpu)| ProcessCpu { pid, cpu_s_per_million: cpu.map(per_million) })
-                .collect(),
-        }
-    }
-
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { connections, replies, seconds, replies_per_second, compared, wrong, missing, .. } = self;
-        let how = match (self.rate, self.window) {
-            (Some(rate), _) => format!("{rate} requests a second"),
-            (None, window) => format!("window {}", window.unwrap_or_default()),
-        };
-        writeln!(out, "{connections} connections, {how}, {} clients", self.clients)?;
-        writeln!(out, "replies   {replies} in {seconds:.3} s, {replies_per_second:.0} a second")?;
-        writeln!(out, "checked   {compared} word for word, {wrong} wrong, {missing} missing")?;
-        self.latency_us.print(out, "latency")?;
-        if let Some(lateness) = &self.lateness_us {
-            lateness.print(out, "lateness")?;
-        }
-        writeln!(out, "cpu       {:.4} s per million here", self.cpu_s_per_million)?;
-        for ProcessCpu { pid, cpu_s_per_million: cpu } in &self.processes {
-            match cpu {
-                Some(cpu) => writeln!(out, "cpu       {cpu:.4} s per million, process {pid}")?,
-                None => writeln!(out, "cpu       not known, process {pid}")?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -5,7 +5,9 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::digits::fill;
+use herd_core::position::Position;
+
+use super::{digits::fill, replies::told, source::Asked};
 
 /// Places that clients are at: enough that no two reports of a client in a row are likely to be the same.
 const PLACES: u16 = 4096;
@@ -13,6 +15,8 @@ const PLACES: u16 = 4096;
 const PLACE_BYTES: usize = b"+34.068930-118.445127".len();
 /// Farthest north and south, in degrees: some of those that herd is compared with map the world as a Mercator square.
 const LATITUDE_MAX: f64 = 85.0;
+/// From the middle of a town to its edge: 50 km.
+const TOWN_DEGREES: f64 = 0.45;
 /// What IDs begin with, as far as there is room.
 const PREFIX: &[u8] = b"load-";
 /// Digits of a time: `1520023934.918963997`.
@@ -29,8 +33,10 @@ pub(crate) struct CrowdPlan {
     pub(crate) id_bytes: usize,
     /// Of 100 requests so many are questions.
     pub(crate) questions_percent: u8,
-    /// Radius of a question in kilometres and its bound.
-    pub(crate) question: (u8, u8),
+    /// How far around in kilometres and how many they ask for.
+    pub(crate) question: (u32, u8),
+    /// Where they are about; all over the globe if nowhere.
+    pub(crate) around: Option<Position>,
     /// What all chance follows from.
     pub(crate) seed: u64,
     /// One report of each client after the other rather than by chance.
@@ -40,19 +46,6 @@ pub(crate) struct CrowdPlan {
 /// Digits that tell so many clients apart.
 pub(crate) fn id_bytes_min(clients: u32) -> usize {
     clients.saturating_sub(1).checked_ilog10().map_or(1, |digits| digits as usize + 1)
-}
-
-/// One request whose reply has not come.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    /// When it was to be sent, in nanoseconds of the run.
-    pub(super) due: u64,
-    /// Its time; of a question nothing.
-    time: u64,
-    client: u32,
-    place: u16,
-    /// A WHATSAT: the reply is more than a line.
-    pub(super) is_question: bool,
 }
 
 /// The part of the clients that one worker speaks for.
@@ -88,7 +81,7 @@ impl Crowd {
             chance: fastrand::Rng::with_seed(plan.seed ^ u64::from(nth).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             next: mine.start,
             mine,
-            places: places(plan.seed),
+            places: places(plan.seed, plan.around),
             report: format!("IAMAT {padding} {place} {time}\n").into_bytes(),
             question: format!("WHATSAT {padding} {radius_km} {bound}\n").into_bytes(),
             latest: 0,
@@ -112,7 +105,7 @@ impl Crowd {
             let end = "WHATSAT ".len() + self.plan.id_bytes;
             fill(&mut self.question[end - digits..end], client.into());
             out.extend_from_slice(&self.question);
-            return Asked { due, time: 0, client, place: 0, is_question };
+            return Asked { due, time: 0, what: client, place: 0, is_question };
         }
         let time = clock.max(self.latest + 1);
         self.latest = time;
@@ -130,25 +123,18 @@ impl Crowd {
         end += SECONDS_DIGITS + 1;
         fill(&mut self.report[end..end + NANOS_DIGITS], time % NANOS);
         out.extend_from_slice(&self.report);
-        Asked { due, time, client, place, is_question }
+        Asked { due, time, what: client, place, is_question }
     }
 
     /// Whether `line` (without its LF) tells the report of `asked`; of a question, whether it tells one of that client.
     pub(super) fn is_answered_by(&self, asked: &Asked, line: &[u8]) -> bool {
-        let Some(told) = line.strip_prefix(b"AT ") else { return false };
-        let mut fields = told.splitn(3, |&byte| byte == b' ');
-        let (Some(server), Some(skew), Some(words)) = (fields.next(), fields.next(), fields.next()) else {
-            return false;
-        };
-        if server.is_empty() || !is_skew(skew) {
-            return false;
-        }
+        let Some((_, words)) = told(line) else { return false };
         let mut digits = [0; NANOS_DIGITS + 1 + SECONDS_DIGITS];
         let id = "IAMAT ".len().."IAMAT ".len() + self.plan.id_bytes;
         let mut expected = self.report[id].to_vec();
         let width = id_bytes_min(self.plan.clients);
         let end = expected.len();
-        fill(&mut expected[end - width..], asked.client.into());
+        fill(&mut expected[end - width..], asked.what.into());
         expected.push(b' ');
         if asked.is_question {
             return words.starts_with(&expected);
@@ -173,22 +159,17 @@ impl Crowd {
     }
 }
 
-/// A sign, digits, a point, nine digits.
-fn is_skew(text: &[u8]) -> bool {
-    let Some((b'+' | b'-', number)) = text.split_first() else { return false };
-    let mut parts = number.split(|&byte| byte == b'.');
-    let (Some(whole), Some(nanos), None) = (parts.next(), parts.next(), parts.next()) else { return false };
-    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    is_number(whole) && is_number(nanos) && nanos.len() == NANOS_DIGITS
-}
-
-/// Places spread evenly over the globe between the poles' circles.
-fn places(seed: u64) -> Arc<[[u8; PLACE_BYTES]]> {
+/// Places spread evenly over the globe between the poles' circles, or about a middle.
+fn places(seed: u64, around: Option<Position>) -> Arc<[[u8; PLACE_BYTES]]> {
     let mut chance = fastrand::Rng::with_seed(seed);
     let height = LATITUDE_MAX.to_radians().sin();
+    let mut anywhere =
+        || ((height * (2.0 * chance.f64() - 1.0)).asin().to_degrees(), 360.0 * chance.f64() - 180.0);
     let place = |_| {
-        let latitude = (height * (2.0 * chance.f64() - 1.0)).asin().to_degrees();
-        let longitude = 360.0 * chance.f64() - 180.0;
+        let (latitude, longitude) = match around {
+            None => anywhere(),
+            Some(middle) => about(middle, anywhere()),
+        };
         let text = format!("{latitude:+010.6}{longitude:+011.6}");
         // Always as long: the widths above.
         <[u8; PLACE_BYTES]>::try_from(text.as_bytes()).unwrap_or(*b"+34.068930-118.445127")
@@ -196,10 +177,19 @@ fn places(seed: u64) -> Arc<[[u8; PLACE_BYTES]]> {
     (0..PLACES).map(place).collect()
 }
 
+/// The globe, shrunk to a town about `middle`.
+fn about(middle: Position, (latitude, longitude): (f64, f64)) -> (f64, f64) {
+    let (north, east) = (latitude / LATITUDE_MAX * TOWN_DEGREES, longitude / 180.0 * TOWN_DEGREES);
+    let stretch = middle.latitude().to_radians().cos().max(0.01);
+    let latitude = (middle.latitude() + north).clamp(-90.0, 90.0);
+    (latitude, (middle.longitude() + east / stretch).clamp(-180.0, 180.0))
+}
+
 #[cfg(test)]
 mod tests {
     use herd_core::{
         command::{Command, QuestionLimits},
+        position::Location,
         wire::line,
     };
     use proptest::prelude::*;
@@ -209,7 +199,15 @@ mod tests {
     const LIMITS: QuestionLimits = QuestionLimits { radius_km_max: Some(50), bound_max: 20 };
 
     fn plan(clients: u32, id_bytes: usize) -> CrowdPlan {
-        CrowdPlan { clients, id_bytes, questions_percent: 30, question: (10, 5), seed: 1, is_in_order: false }
+        CrowdPlan {
+            clients,
+            id_bytes,
+            questions_percent: 30,
+            question: (10, 5),
+            around: None,
+            seed: 1,
+            is_in_order: false,
+        }
     }
 
     proptest! {
@@ -252,12 +250,23 @@ mod tests {
     }
 
     #[test]
+    fn a_town_is_about_its_middle() {
+        for (latitude, longitude) in [(34.07, -118.44), (-89.9, 0.0), (0.0, 179.9)] {
+            let middle = Position::new(latitude, longitude).unwrap();
+            for place in places(1, Some(middle)).iter() {
+                let there = Location::parse(place).unwrap().position();
+                assert!(middle.distance_m(there) < 75_000.0, "{}", String::from_utf8_lossy(place));
+            }
+        }
+    }
+
+    #[test]
     fn workers_share_no_client_and_leave_none_out() {
         let mut seen = Vec::new();
         for nth in 0..3 {
             let all = CrowdPlan { is_in_order: true, questions_percent: 0, ..plan(100, 20) };
             let mut crowd = Crowd::new(all, nth, 3);
-            seen.extend((0..crowd.mine.len()).map(|_| crowd.ask(&mut Vec::new(), 0, 0).client));
+            seen.extend((0..crowd.mine.len()).map(|_| crowd.ask(&mut Vec::new(), 0, 0).what));
         }
         assert_eq!(seen, (0..100).collect::<Vec<u32>>());
     }

@@ -41,6 +41,11 @@ impl Histogram {
         self.max = self.max.max(other.max);
     }
 
+    /// How many values.
+    pub(crate) const fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The largest value; 0 if there is none.
     pub(crate) const fn max(&self) -> u64 {
         self.max

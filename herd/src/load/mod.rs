@@ -8,7 +8,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Barrier,
+        Arc, Barrier,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -27,9 +27,16 @@ pub(crate) mod cpu;
 mod digits;
 pub(crate) mod crowd;
 pub(crate) mod tally;
+pub(crate) mod track;
+mod journey;
+mod source;
+mod replies;
+mod socket;
 mod connection;
 mod pace;
 mod worker;
+pub(crate) mod across;
+pub(crate) mod summary;
 
 /// How often a run says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -43,12 +50,10 @@ pub(crate) struct Plan {
     pub(crate) connections: usize,
     /// Requests in flight on each connection of a closed loop, at least 1.
     pub(crate) window: usize,
-    /// Requests a second in all: an open loop.
-    pub(crate) rate: Option<f64>,
     /// When to stop.
     pub(crate) end: End,
     /// What to send.
-    pub(crate) crowd: crowd::CrowdPlan,
+    pub(crate) traffic: Traffic,
     /// Of so many replies one is compared word for word, at least 1.
     pub(crate) sample_every: u32,
     /// Without any reply for so long those that are out are missing.
@@ -59,10 +64,36 @@ pub(crate) struct Plan {
     pub(crate) pids: Vec<u32>,
 }
 
+/// What a run sends, and when.
+#[derive(Clone, Debug)]
+pub(crate) enum Traffic {
+    /// Requests of made-up clients.
+    Crowd {
+        /// Who they are and what they send.
+        crowd: crowd::CrowdPlan,
+        /// Requests a second in all: an open loop.
+        rate: Option<f64>,
+    },
+    /// Recorded tracks.
+    Replay {
+        /// What was recorded.
+        tracks: Arc<track::Tracks>,
+        /// So many times as fast as it happened: an open loop.
+        speed: Option<f64>,
+    },
+}
+
+impl Traffic {
+    /// Whether requests are due at their time, whatever the servers do.
+    pub(crate) const fn is_open_loop(&self) -> bool {
+        matches!(self, Self::Crowd { rate: Some(_), .. } | Self::Replay { speed: Some(_), .. })
+    }
+}
+
 /// When a run ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
-    /// After so many requests.
+    /// After so many requests, or with the last point of a track.
     Requests(u64),
     /// After so long.
     After(Duration),

@@ -15,46 +15,60 @@ const WAIT_MAX: u64 = 100_000_000;
 /// The alarm's events are no connection's.
 const ALARM: Token = Token(usize::MAX);
 
-/// One worker's requests in time: every so many nanoseconds one.
+/// One worker's requests in time.
 #[derive(Debug)]
 pub(super) struct Pace {
     alarm: OwnedFd,
-    /// Requests a second of all workers.
-    rate: f64,
-    nth: u32,
-    workers: u32,
+    timetable: Timetable,
     sent: u64,
 }
 
+/// When requests are due, and on which connection.
+#[derive(Debug)]
+pub(super) enum Timetable {
+    /// Evenly; workers and connections take turns.
+    Even {
+        /// Requests a second of all workers.
+        rate: f64,
+        /// This worker.
+        nth: u32,
+        /// How many there are.
+        workers: u32,
+        /// Connections of this one.
+        connections: usize,
+    },
+    /// As it is written: nanoseconds of the run, in ascending order.
+    Listed(Vec<(u64, usize)>),
+}
+
 impl Pace {
-    /// The pace of worker `nth` of `workers` that send `rate` requests a second together.
-    pub(super) fn new(registry: &Registry, rate: f64, nth: u32, workers: u32) -> io::Result<Self> {
+    /// The pace that a timetable sets.
+    pub(super) fn new(registry: &Registry, timetable: Timetable) -> io::Result<Self> {
         let alarm =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         registry.register(&mut SourceFd(&alarm.as_raw_fd()), ALARM, Interest::READABLE)?;
-        Ok(Self { alarm, rate, nth, workers, sent: 0 })
+        Ok(Self { alarm, timetable, sent: 0 })
     }
 
-    /// When the next request is due, in nanoseconds of the run.
-    pub(super) fn due(&self) -> u64 {
-        due(self.sent, self.rate, self.nth, self.workers)
+    /// When the next request is due, in nanoseconds of the run, and its connection; `None` after the last.
+    pub(super) fn next(&self) -> Option<(u64, usize)> {
+        match &self.timetable {
+            &Timetable::Even { rate, nth, workers, connections } => {
+                let connection = usize::try_from(self.sent % connections.max(1) as u64).unwrap_or_default();
+                Some((due(self.sent, rate, nth, workers), connection))
+            }
+            Timetable::Listed(list) => list.get(usize::try_from(self.sent).ok()?).copied(),
+        }
     }
 
-    /// Requests that were due and taken.
-    pub(super) const fn sent(&self) -> u64 {
-        self.sent
-    }
-
-    /// Takes the next request: when it is due.
-    pub(super) fn next(&mut self) -> u64 {
-        let due = self.due();
+    /// The next request is the one after.
+    pub(super) const fn advance(&mut self) {
         self.sent += 1;
-        due
     }
 
     /// Sets the alarm to the next request; how long to wait for it at most.
     pub(super) fn wait(&self, now: u64) -> io::Result<Duration> {
-        let wait = self.due().saturating_sub(now).min(WAIT_MAX);
+        let wait = self.next().map_or(WAIT_MAX, |(due, _)| due.saturating_sub(now).min(WAIT_MAX));
         if wait == 0 {
             return Ok(Duration::ZERO);
         }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{crowd::Asked, histogram::Histogram};
+use super::{histogram::Histogram, source::Asked};
 
 /// Bytes of a wrong reply that are shown.
 const SHOWN_BYTES_MAX: usize = 200;

@@ -9,9 +9,17 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll};
 
-use super::{End, Plan, connection::Connection, crowd::Crowd, pace::Pace, tally::Tally};
+use super::{
+    End, Plan, Traffic,
+    connection::Connection,
+    crowd::Crowd,
+    journey::{Journey, timetable},
+    pace::{Pace, Timetable},
+    source::Source,
+    tally::Tally,
+};
 
 /// Requests without a reply on one connection in an open loop; past that the generator waits, and the clock runs on.
 const IN_FLIGHT_MAX: usize = 1 << 16;
@@ -33,6 +41,11 @@ impl Start {
         Self { at: Instant::now(), clock: nanos(clock) }
     }
 
+    /// This moment by the wall clock that the run began with, in nanoseconds since 1970.
+    pub(super) fn clock(&self) -> u64 {
+        self.clock + self.elapsed()
+    }
+
     /// Nanoseconds since.
     pub(super) fn elapsed(&self) -> u64 {
         nanos(self.at.elapsed())
@@ -47,7 +60,7 @@ fn nanos(duration: Duration) -> u64 {
 pub(super) struct Worker<'a> {
     plan: &'a Plan,
     connections: Vec<Connection>,
-    crowd: Crowd,
+    source: Source,
     poll: Poll,
     /// Due times in an open loop.
     pace: Option<Pace>,
@@ -60,31 +73,42 @@ pub(super) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    /// Connects; the run begins with [`Worker::run`].
-    pub(super) fn new(plan: &'a Plan, connections: Vec<Connection>, nth: u32) -> io::Result<Self> {
-        let mut worker = Self {
+    /// The `nth` worker of the plan, with these connections; the run begins with [`Worker::run`].
+    pub(super) fn new(plan: &'a Plan, mut connections: Vec<Connection>, nth: u32) -> io::Result<Self> {
+        let (of, count) = (plan.threads, connections.len());
+        let poll = Poll::new()?;
+        for (token, connection) in connections.iter_mut().enumerate() {
+            connection.socket.register(poll.registry(), token)?;
+        }
+        let wanted = match plan.end {
+            End::Requests(count) => share(count, nth, of),
+            End::After(_) => u64::MAX,
+        };
+        let even = |rate| Timetable::Even { rate, nth, workers: of, connections: count };
+        let (source, left, times) = match &plan.traffic {
+            Traffic::Crowd { crowd, rate } => {
+                (Source::Crowd(Crowd::new(*crowd, nth, of)), wanted, rate.map(even))
+            }
+            Traffic::Replay { tracks, speed } => {
+                let journey = Journey::new(tracks, nth, of, count);
+                let left = journey.left().min(wanted);
+                let listed = |speed| Timetable::Listed(timetable(tracks, speed, nth, of, count));
+                (Source::Journey(journey), left, speed.map(listed))
+            }
+        };
+        let pace = times.map(|times| Pace::new(poll.registry(), times)).transpose()?;
+        Ok(Self {
             plan,
             connections,
-            crowd: Crowd::new(plan.crowd, nth, plan.threads),
-            poll: Poll::new()?,
-            pace: None,
-            left: match plan.end {
-                End::Requests(count) => share(count, nth, plan.threads),
-                End::After(_) => u64::MAX,
-            },
+            source,
+            poll,
+            pace,
+            left,
             in_flight: 0,
             last_sent_at: 0,
             tally: Tally::new(plan.sample_every),
             buffer: vec![0; BUFFER_BYTES],
-        };
-        for (nth, connection) in worker.connections.iter_mut().enumerate() {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            worker.poll.registry().register(&mut connection.stream, Token(nth), interest)?;
-        }
-        if let Some(rate) = plan.rate {
-            worker.pace = Some(Pace::new(worker.poll.registry(), rate, nth, plan.threads)?);
-        }
-        Ok(worker)
+        })
     }
 
     /// Sends and receives until all is sent and answered, or nothing is answered any more.
@@ -130,9 +154,9 @@ impl<'a> Worker<'a> {
             return;
         }
         let before = connection.in_flight();
-        let mut done = connection.send();
+        let mut done = connection.socket.send();
         if done.is_ok() && is_readable {
-            done = connection.receive(&mut self.buffer, &self.crowd, &mut self.tally, || start.elapsed());
+            done = connection.receive(&mut self.buffer, &self.source, &mut self.tally, || start.elapsed());
         }
         self.in_flight -= before - connection.in_flight();
         if let Err(error) = done {
@@ -150,13 +174,13 @@ impl<'a> Worker<'a> {
         }
         let connection = &mut self.connections[nth];
         let window = self.plan.window.min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        for _ in 0..window {
-            connection.ask(&mut self.crowd, now, start.clock + now);
+        while connection.in_flight() < window && connection.ask(&mut self.source, nth, now, start.clock + now)
+        {
         }
         self.last_sent_at = now;
-        self.in_flight += window;
-        self.left -= window as u64;
-        if let Err(error) = connection.send() {
+        self.in_flight += connection.in_flight();
+        self.left -= connection.in_flight() as u64;
+        if let Err(error) = connection.socket.send() {
             self.lose(nth, &error);
         }
     }
@@ -170,36 +194,33 @@ impl<'a> Worker<'a> {
         self.pace.as_ref().map_or(Ok(TICK), |pace| pace.wait(start.elapsed()))
     }
 
-    /// Sends all that is due now: a round over the connections, each one write. False if one has no room.
+    /// Sends all that is due now, on each connection with one write. False if one has no room.
     fn send_due(&mut self, start: Start) -> bool {
         let now = start.elapsed();
         let Some(pace) = &mut self.pace else { return true };
-        let count = self.connections.len();
         let mut touched = Vec::new();
         let mut has_room = true;
-        while pace.due() <= now && self.left > 0 {
-            let nth = usize::try_from(pace.sent() % count as u64).unwrap_or_default();
+        while let Some((due, nth)) = pace.next().filter(|&(due, _)| due <= now && self.left > 0) {
             let connection = &mut self.connections[nth];
-            if connection.in_flight() >= IN_FLIGHT_MAX {
-                has_room = false;
+            has_room = connection.in_flight() < IN_FLIGHT_MAX;
+            if !has_room {
                 break;
             }
-            let due = pace.next();
-            if !connection.is_broken() {
-                connection.ask(&mut self.crowd, due, start.clock + now);
-                self.tally.lateness.record(now - due, 1);
-                self.in_flight += 1;
-                self.left -= 1;
-                if touched.len() < count {
-                    touched.push(nth);
-                }
+            pace.advance();
+            self.left -= 1;
+            // Otherwise it is touched already, or waits for the event that it can send again.
+            if connection.socket.out.is_empty() {
+                touched.push(nth);
             }
-        }
-        if !touched.is_empty() {
+            if connection.is_broken() || !connection.ask(&mut self.source, nth, due, start.clock + now) {
+                continue;
+            }
+            self.in_flight += 1;
             self.last_sent_at = now;
+            self.tally.lateness.record(now - due, 1);
         }
         for nth in touched {
-            if let Err(error) = self.connections[nth].send() {
+            if let Err(error) = self.connections[nth].socket.send() {
                 self.lose(nth, &error);
             }
         }
@@ -212,7 +233,10 @@ impl<'a> Worker<'a> {
         let lost = connection.give_up();
         self.in_flight -= lost;
         self.tally.missing(lost, server, error);
-        drop(self.poll.registry().deregister(&mut connection.stream));
+        drop(connection.socket.deregister(self.poll.registry()));
+        if self.pace.is_none() {
+            self.left -= self.source.give_up(nth).min(self.left);
+        }
     }
 
     fn is_sent(&self, now: u64) -> bool {

@@ -6,9 +6,11 @@ use std::{
     thread,
 };
 
+use herd_core::time::Timestamp;
 use serde_json::Value;
 
 use crate::{
+    flock::Flock,
     program::{Finished, finish},
     server::{Server, Setup},
 };
@@ -119,4 +121,94 @@ fn arguments_that_cannot_work_are_refused() {
     let run = finish(&["load", "127.0.0.1:1", "--clients", "1000", "--id-bytes", "2"]);
     assert_eq!(run.stderr, "herd: 1000 clients need IDs of 3 bytes, not 2\n");
     assert_eq!(run.code, Some(2));
+}
+
+/// A server as `--whatsat` meets it: the AT line, then JSON in one of the two formats.
+fn answering(body: &'static str) -> SocketAddr {
+    server(move |_, line| match line.split(' ').collect::<Vec<_>>()[..] {
+        ["WHATSAT", client, "10", "5"] => format!("AT S -0.000000001 {client} +1+1 5\n{body}"),
+        _ => right(line),
+    })
+}
+
+#[test]
+fn answers_of_both_formats_are_read_to_their_end() {
+    for body in ["{\n   \"results\" : [],\n   \"status\" : \"OK\"\n}\n\n", "{\"results\":[]}\n", "{}\n\n"] {
+        let (run, json) =
+            load(answering(body), "-n 400 -c 2 -w 7 --whatsat 40 --clients 50 --verify --threads 2");
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{body}");
+        assert_eq!((&json["replies"], &json["compared"]), (&Value::from(400), &Value::from(400)));
+    }
+    let server = Server::start(Setup::default());
+    let args = "-n 200 -c 2 --rate 2000 --whatsat 100 --clients 50 --verify --around +34.068930-118.445127";
+    let (run, json) = load(server.address, args);
+    assert_eq!((run.code, run.stderr.as_str(), &json["compared"]), (Some(0), "", &Value::from(200)));
+}
+
+#[test]
+fn an_answer_that_never_ends_is_missing() {
+    let args = "-n 1 -c 1 --whatsat 100 --clients 1 --patience 200ms";
+    let (run, json) = load(answering("{\n   \"results\" : [\n"), args);
+    assert_eq!((run.code, &json["missing"]), (Some(1), &Value::from(1)));
+}
+
+#[test]
+fn a_track_is_sent_in_its_own_words_and_at_its_own_pace() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("morning walk.gpx");
+    let point = |second: u32| {
+        format!("<trkpt lat='1.{second}5' lon='-2.5'><time>2020-01-01T00:00:{second:02}Z</time></trkpt>")
+    };
+    let points: String = (0..40).map(point).collect();
+    std::fs::write(&file, format!("<gpx><trk><trkseg>{points}</trkseg></trk></gpx>")).unwrap();
+    let server = Server::start(Setup::default());
+    server.clock.set(Timestamp::from_nanos(1_600_000_000_000_000_000));
+    for args in ["-w 7", "--speed 100", "-n 40 --threads 3"] {
+        let address = server.address.to_string();
+        let file = file.to_str().unwrap();
+        let all =
+            ["load", &address, "--json", "--verify", "--replay", file].into_iter().chain(args.split(' '));
+        let run = finish(&all.collect::<Vec<_>>());
+        let json: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{args}");
+        assert_eq!((&json["compared"], &json["clients"]), (&Value::from(40), &Value::from(1)), "{args}");
+        let is_paced = args.starts_with("--speed");
+        // 39 seconds, a hundred times as fast.
+        assert_eq!(json["seconds"].as_f64() > Some(0.389), is_paced, "{json}");
+    }
+    let said = finish(&["whatsat", &server.address.to_string(), "morning-walk", "0", "0"]).stdout;
+    assert!(said.contains(" morning-walk +1.395-2.5 1577836839\n"), "{said}");
+}
+
+#[test]
+fn reports_are_seen_at_the_other_servers() {
+    let flock = Flock::goloman();
+    let [origin, one, two] = ["Goloman", "Holiday", "Welsh"].map(|name| flock.line(name).to_string());
+    let others = format!("{one},{two}");
+    let args = ["load", &origin, "--across", &others, "--every", "1ms", "--duration", "200ms", "--json"];
+    for rate in [["--preset", "goloman"].as_slice(), &["--rate", "500", "--preset", "goloman"]] {
+        let run = finish(&[&args, rate].concat());
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+        let json: Value = serde_json::from_str(&run.stdout).unwrap();
+        let across = &json["across"];
+        assert_eq!(across["origin"], "Goloman");
+        for (nth, (name, hops)) in [("Holiday", 1), ("Welsh", 2)].into_iter().enumerate() {
+            let server = &across["servers"][nth];
+            assert_eq!((&server["name"], &server["hops"]), (&Value::from(name), &Value::from(hops)));
+            assert_eq!(across["hops"][nth]["seen"], server["seen"]);
+            assert!(server["from_send_us"]["p50"].as_f64() > Some(0.0), "{json}");
+        }
+        assert_eq!(json["replies"].is_u64(), rate.len() > 2, "{json}");
+    }
+}
+
+#[test]
+fn a_report_that_does_not_arrive_is_noticed() {
+    let servers = [(); 2].map(|()| Server::start(Setup::default()));
+    let [origin, stranger] = servers.each_ref().map(|server| server.address.to_string());
+    let args = ["--across", &stranger, "--duration", "100ms", "--patience", "50ms"];
+    let run = finish(&[&["load", origin.as_str()], args.as_slice()].concat());
+    assert_eq!(run.code, Some(1));
+    let complaint = format!("reports not seen in time, for example at Goloman ({stranger})\n");
+    assert!(run.stderr.ends_with(&complaint), "{}", run.stderr);
 }
