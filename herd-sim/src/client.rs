@@ -1,6 +1,8 @@
 //! The clients: what they say, in the words of the line protocol. Knows no server.
 
-use crate::scenario::Clients;
+use herd_core::time::Timestamp;
+
+use crate::scenario::{Clients, millis};
 
 /// Seconds since the epoch at the start of a run, as clients' clocks have it.
 const EPOCH_SECONDS: u64 = 1_520_000_000;
@@ -18,16 +20,33 @@ pub(crate) struct Crowd {
 #[derive(Debug)]
 struct Client {
     id: String,
-    last_time: Option<String>,
+    /// Nanoseconds that its clock is ahead.
+    clock_offset: i64,
+    last: Option<Time>,
+}
+
+/// A time as text, and what it means.
+#[derive(Clone, Debug)]
+struct Time {
+    text: String,
+    nanos: u64,
 }
 
 /// One line that a client sends.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) client: Vec<u8>,
-    pub(crate) line: Vec<u8>,
-    /// It bears a time that is, by the client's clock, about that of sending.
-    pub(crate) is_honest: bool,
+    pub(crate) location: Vec<u8>,
+    pub(crate) time: Vec<u8>,
+    /// What the time means.
+    pub(crate) at: Timestamp,
+}
+
+impl Said {
+    /// The line of the line protocol.
+    pub(crate) fn line(&self) -> Vec<u8> {
+        [b"IAMAT ", self.client.as_slice(), b" ", &self.location, b" ", &self.time].concat()
+    }
 }
 
 impl Crowd {
@@ -39,7 +58,7 @@ impl Crowd {
             while id.len() < bytes {
                 id.push(if rng.u8(..10) == 0 { '\u{e9}' } else { rng.alphanumeric() });
             }
-            Client { id, last_time: None }
+            Client { id, clock_offset: plan.clock_offset(rng), last: None }
         };
         Self { plan: plan.clone(), clients: (0..plan.count).map(client).collect() }
     }
@@ -50,43 +69,52 @@ impl Crowd {
         rng.u64(..mean.saturating_mul(2).max(1))
     }
 
-    /// The line of some client at a time in nanoseconds since the start.
+    /// What some client says at a time in nanoseconds since the start.
     pub(crate) fn speak(&mut self, now: u64, rng: &mut fastrand::Rng) -> Option<Said> {
         let plan = &self.plan;
         // One after another at first, so that all of them are heard of; then anybody.
-        let spoken = self.clients.iter().position(|client| client.last_time.is_none());
+        let spoken = self.clients.iter().position(|client| client.last.is_none());
         let index = spoken.filter(|_| rng.bool()).unwrap_or_else(|| rng.usize(..self.clients.len().max(1)));
-        if plan.until_ms.is_some_and(|until| now > until.saturating_mul(1_000_000)) {
+        if plan.until_ms.is_some_and(|until| now > millis(until)) {
             return None;
         }
         let client = self.clients.get_mut(index)?;
+        if rng.u8(..100) < plan.clock_jump_percent {
+            client.clock_offset = plan.clock_offset(rng);
+        }
+        let clock = (EPOCH_SECONDS * 1_000_000_000 + now).saturating_add_signed(client.clock_offset);
         let chance = rng.u8(..100);
         let stale = plan.stale_percent;
         let equal = stale.saturating_add(plan.equal_percent);
         let future = equal.saturating_add(plan.future_percent);
-        let (time, is_honest) = match &client.last_time {
-            Some(_) if chance < stale => {
-                (time_text(now.saturating_sub(rng.u64(..20_000_000_000)), 0, rng), false)
-            }
-            Some(last) if chance < equal => (last.clone(), false),
-            _ if (equal..future).contains(&chance) => (time_text(now, FUTURE_SECONDS, rng), false),
-            _ => (time_text(now, 0, rng), true),
+        let time = match &client.last {
+            Some(_) if chance < stale => Time::new(clock - rng.u64(..20_000_000_000), rng),
+            Some(last) if chance < equal => last.clone(),
+            _ if (equal..future).contains(&chance) => Time::new(clock + FUTURE_SECONDS * 1_000_000_000, rng),
+            _ => Time::new(clock, rng),
         };
-        client.last_time = Some(time.clone());
-        let line = format!("IAMAT {} {} {time}", client.id, location_text(rng)).into_bytes();
-        Some(Said { client: client.id.clone().into_bytes(), line, is_honest })
+        client.last = Some(time.clone());
+        Some(Said {
+            client: client.id.clone().into_bytes(),
+            location: location_text(rng).into_bytes(),
+            time: time.text.into_bytes(),
+            at: Timestamp::from_nanos(time.nanos),
+        })
     }
 }
 
-fn time_text(now: u64, ahead_seconds: u64, rng: &mut fastrand::Rng) -> String {
-    let seconds = EPOCH_SECONDS + ahead_seconds + now / 1_000_000_000;
-    let fraction = format!("{:09}", now % 1_000_000_000);
-    match rng.u8(..10) {
-        0 => format!("{seconds}"),
-        1 => format!("0{seconds}.{fraction}"),
-        2 => format!("{seconds}.{fraction}{:03}", rng.u16(..1000)),
-        3 => format!("{seconds}.{}", fraction.get(..3).unwrap_or("0")),
-        _ => format!("{seconds}.{fraction}"),
+impl Time {
+    /// A time in one of the forms that clients write.
+    fn new(nanos: u64, rng: &mut fastrand::Rng) -> Self {
+        let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+        let (text, untold) = match rng.u8(..10) {
+            0 => (format!("{seconds}"), 1_000_000_000),
+            1 => (format!("0{seconds}.{fraction:09}"), 1),
+            2 => (format!("{seconds}.{fraction:09}{:03}", rng.u16(..1000)), 1),
+            3 => (format!("{seconds}.{:03}", fraction / 1_000_000), 1_000_000),
+            _ => (format!("{seconds}.{fraction:09}"), 1),
+        };
+        Self { text, nanos: nanos - nanos % untold }
     }
 }
 

@@ -1,57 +1,81 @@
 //! How things go wrong, and how they heal: turns the faults of a scenario into what happens to servers and connections.
 
 use crate::{
-    queue::Event,
+    queue::{Event, Healing},
     scenario::{Fault, FaultKind, millis},
+    server::{Guise, Server},
     world::World,
 };
 
-/// The end of a fault.
-#[derive(Clone, Debug)]
-pub(crate) enum Healing {
-    /// A dead server comes back, empty.
-    Restart(usize),
-    /// A stopped server goes on.
-    Resume(usize),
-    /// Ways between servers are open again.
-    Unblock(Vec<(usize, usize)>),
-    /// An edge is as fast as the others.
-    Quicken((usize, usize)),
-}
+/// The largest herd whose choices are all taken one after the other.
+const CHOICES_OF_MAX: usize = 8;
 
 impl World {
+    /// Plans the first time of each fault; those that would be later than the scenario's end do not happen.
+    pub(crate) fn plan_faults(&mut self) {
+        let end = self.scenario.duration_ms;
+        for (number, (fault, _)) in self.faults.iter().enumerate().filter(|(_, (fault, _))| fault.at_ms < end)
+        {
+            self.fabric.queue.plan(millis(fault.at_ms), Event::Fault(number));
+        }
+    }
+
     /// Begins the scenario's fault of this number, and plans its end and its next time.
     pub(crate) fn begin_fault(&mut self, number: usize) {
-        let Some(fault) = self.scenario.faults.get(number).cloned() else { return };
+        let Some((fault, rng)) = self.faults.get(number).cloned() else { return };
+        let mut chance = rng;
         let end = millis(self.scenario.duration_ms);
         let now = self.fabric.now;
         let heals_at = match fault.lasts_ms {
-            Some((least, most)) => now + millis(self.fabric.rng.u64(least..=most.max(least))),
+            Some((least, most)) => now + millis(chance.u64(least..=most.max(least))),
             None => end,
         };
         if let Some(every_ms) = fault.every_ms {
-            let next = now + self.fabric.rng.u64(millis(every_ms) / 2..=millis(every_ms) * 3 / 2);
+            let next = now + chance.u64(millis(every_ms) / 2..=millis(every_ms) * 3 / 2);
             if next < end {
                 self.fabric.queue.plan(next, Event::Fault(number));
             }
         }
+        let rng = &mut chance;
         let healings = match fault.kind {
-            FaultKind::Crash => self.crash(&fault),
-            FaultKind::Pause => self.pause(&fault),
-            FaultKind::Cut | FaultKind::HalfOpen => self.break_connections(&fault),
-            FaultKind::Partition => self.part(),
-            FaultKind::Slow => self.slow_down(&fault),
-            FaultKind::ClockJump => self.set_clocks(&fault),
+            FaultKind::Crash | FaultKind::Replace => self.crash(&fault, rng),
+            FaultKind::Pause => self.pause(&fault, rng),
+            FaultKind::Cut | FaultKind::HalfOpen => self.break_connections(&fault, rng),
+            FaultKind::OneWay => self.deafen(&fault, rng),
+            FaultKind::Partition => self.part(rng),
+            FaultKind::Slow => self.slow_down(&fault, rng),
+            FaultKind::ClockJump => self.set_clocks(&fault, rng),
+            FaultKind::Impostor => self.copy_names(&fault, rng),
+            FaultKind::Foreigner => self.usurp(&fault, rng),
         };
         for healing in healings {
             self.fabric.queue.plan(heals_at.min(end).max(now), Event::Heal(healing));
+        }
+        if let Some((_, rng)) = self.faults.get_mut(number) {
+            *rng = chance;
         }
     }
 
     /// Ends a fault.
     pub(crate) fn heal(&mut self, healing: Healing) {
         match healing {
-            Healing::Restart(server) => self.start(server),
+            Healing::Restart(server) => self.start(server, Guise::Own),
+            Healing::Replace(index, clock_offset) => {
+                if let Some(server) = self.servers.get_mut(index) {
+                    server.clock_offset = clock_offset;
+                }
+                self.start(index, Guise::Own);
+            }
+            Healing::Expel(index) => {
+                let is_wrong = |server: &&mut Server| server.is_impostor || !server.is_at_home();
+                if let Some(server) = self.servers.get_mut(index).filter(is_wrong) {
+                    let has_sign = self.fabric.rng.bool();
+                    server.die(has_sign, &mut self.fabric);
+                }
+                if index < self.size {
+                    self.start(index, Guise::Own);
+                }
+            }
             Healing::Resume(server) => {
                 if let Some(server) = self.servers.get_mut(server).filter(|server| server.is_paused) {
                     server.resume(&mut self.fabric);
@@ -67,22 +91,66 @@ impl World {
         }
     }
 
-    fn crash(&mut self, fault: &Fault) -> Vec<Healing> {
-        let chosen = self.chosen(fault);
-        let alive: Vec<_> =
-            chosen.into_iter().filter(|&s| self.servers.get(s).is_some_and(|s| s.life.is_some())).collect();
-        for &server in &alive {
-            let has_sign = self.fabric.rng.bool();
+    fn crash(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
+        let most = i64::try_from(millis(fault.amount)).unwrap_or(i64::MAX);
+        let mut healings = Vec::new();
+        for server in self.killed(fault, rng) {
+            healings.push(if fault.kind == FaultKind::Replace {
+                Healing::Replace(server, rng.i64(-most..=most))
+            } else {
+                Healing::Restart(server)
+            });
+        }
+        healings
+    }
+
+    /// Kills those that a fault is about and that live.
+    fn killed(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<usize> {
+        let mut killed = self.chosen(fault, rng);
+        killed.retain(|&server| self.servers.get(server).is_some_and(Server::is_at_home));
+        for &server in &killed {
+            let has_sign = rng.bool();
             if let Some(server) = self.servers.get_mut(server) {
                 server.die(has_sign, &mut self.fabric);
             }
             self.count(fault.kind);
         }
-        alive.into_iter().map(Healing::Restart).collect()
+        killed
     }
 
-    fn pause(&mut self, fault: &Fault) -> Vec<Healing> {
-        let chosen = self.chosen(fault);
+    /// Servers that do not belong to the herd take the places of some that do.
+    fn usurp(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
+        let guises = [Guise::OtherHerd, Guise::OtherVersion, Guise::OtherSecret];
+        let killed = self.killed(fault, rng);
+        for &server in &killed {
+            self.start(server, rng.choice(guises).unwrap_or(Guise::OtherHerd));
+        }
+        killed.into_iter().map(Healing::Expel).collect()
+    }
+
+    /// Servers start somewhere else whose names belong to others.
+    fn copy_names(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
+        let mut healings = Vec::new();
+        for original in self.chosen(fault, rng) {
+            let Some(original) = self.servers.get(original) else { continue };
+            let is_free = |server: &&Server| server.life.is_none() && server.name == original.name;
+            let free = self.servers.iter().skip(self.size).find(is_free).map(|server| server.index);
+            let index = free.unwrap_or(self.servers.len());
+            if free.is_none() {
+                let (name, neighbours) = (original.name.clone(), original.neighbours.clone());
+                let mut impostor = Server::new(index, name, neighbours, original.clock_offset);
+                impostor.is_impostor = true;
+                self.servers.push(impostor);
+            }
+            self.start(index, Guise::Own);
+            self.count(fault.kind);
+            healings.push(Healing::Expel(index));
+        }
+        healings
+    }
+
+    fn pause(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
+        let chosen = self.chosen(fault, rng);
         let up: Vec<_> =
             chosen.into_iter().filter(|&s| self.servers.get(s).is_some_and(|s| s.is_up())).collect();
         for &server in &up {
@@ -94,16 +162,16 @@ impl World {
         up.into_iter().map(Healing::Resume).collect()
     }
 
-    fn break_connections(&mut self, fault: &Fault) -> Vec<Healing> {
+    fn break_connections(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
         for _ in 0..fault.count {
-            let Some((a, b)) = self.any_edge() else { continue };
+            let Some((a, b)) = self.any_edge(rng) else { continue };
             let Some(id) = self.servers.get(a).filter(|server| server.is_up()).and_then(|s| s.linked(b))
             else {
                 continue;
             };
             self.count(fault.kind);
             if fault.kind == FaultKind::HalfOpen {
-                let end = self.fabric.rng.usize(..2);
+                let end = rng.usize(..2);
                 self.fabric.network.kill(id, end);
             } else if let Some(server) = self.servers.get_mut(a) {
                 server.cut(id, &mut self.fabric);
@@ -112,9 +180,21 @@ impl World {
         Vec::new()
     }
 
-    fn part(&mut self) -> Vec<Healing> {
-        let sides: Vec<bool> = self.servers.iter().map(|_| self.fabric.rng.bool()).collect();
-        let one_way = self.fabric.rng.u8(..4) == 0;
+    /// Nothing gets over some edges in one direction.
+    fn deafen(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
+        let mut ways = Vec::new();
+        for _ in 0..fault.count {
+            let Some((from, to)) = self.any_edge(rng) else { continue };
+            self.fabric.network.block(from, to);
+            self.count(fault.kind);
+            ways.push((from, to));
+        }
+        vec![Healing::Unblock(ways)]
+    }
+
+    fn part(&mut self, rng: &mut fastrand::Rng) -> Vec<Healing> {
+        let sides: Vec<bool> = (0..self.size).map(|_| rng.bool()).collect();
+        let one_way = rng.u8(..4) == 0;
         let side = |server: usize| sides.get(server).copied().unwrap_or_default();
         let across = self.edges.iter().filter(|(a, b)| side(*a) != side(*b));
         let ways: Vec<_> =
@@ -129,10 +209,10 @@ impl World {
         vec![Healing::Unblock(ways)]
     }
 
-    fn slow_down(&mut self, fault: &Fault) -> Vec<Healing> {
+    fn slow_down(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
         let mut healings = Vec::new();
         for _ in 0..fault.count {
-            let Some(edge) = self.any_edge() else { continue };
+            let Some(edge) = self.any_edge(rng) else { continue };
             self.fabric.network.set_rate(edge, Some(fault.amount));
             self.count(fault.kind);
             healings.push(Healing::Quicken(edge));
@@ -140,10 +220,10 @@ impl World {
         healings
     }
 
-    fn set_clocks(&mut self, fault: &Fault) -> Vec<Healing> {
+    fn set_clocks(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
         let most = i64::try_from(millis(fault.amount)).unwrap_or(i64::MAX);
-        for server in self.chosen(fault) {
-            let offset = self.fabric.rng.i64(-most..=most);
+        for server in self.chosen(fault, rng) {
+            let offset = rng.i64(-most..=most);
             if let Some(server) = self.servers.get_mut(server) {
                 server.clock_offset = offset;
             }
@@ -153,25 +233,25 @@ impl World {
     }
 
     /// The servers that a fault names, or so many of them: the n-th seed takes the n-th choice first.
-    fn chosen(&mut self, fault: &Fault) -> Vec<usize> {
+    fn chosen(&self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<usize> {
         if !fault.servers.is_empty() {
             let is_named = |i: &usize| {
                 self.servers.get(*i).is_some_and(|s| fault.servers.iter().any(|name| name == s.name.as_str()))
             };
-            return (0..self.servers.len()).filter(is_named).collect();
+            return (0..self.size).filter(is_named).collect();
         }
-        if fault.every_ms.is_none() {
-            return choice(self.servers.len(), fault.count, self.seed);
+        if fault.every_ms.is_none() && self.size <= CHOICES_OF_MAX {
+            return choice(self.size, fault.count, self.seed);
         }
-        let mut all: Vec<_> = (0..self.servers.len()).collect();
-        self.fabric.rng.shuffle(&mut all);
+        let mut all: Vec<_> = (0..self.size).collect();
+        rng.shuffle(&mut all);
         all.truncate(fault.count);
         all
     }
 
-    fn any_edge(&mut self) -> Option<(usize, usize)> {
-        let edge = self.edges.get(self.fabric.rng.usize(..self.edges.len().max(1))).copied()?;
-        Some(if self.fabric.rng.bool() { edge } else { (edge.1, edge.0) })
+    fn any_edge(&self, rng: &mut fastrand::Rng) -> Option<(usize, usize)> {
+        let edge = self.edges.get(rng.usize(..self.edges.len().max(1))).copied()?;
+        Some(if rng.bool() { edge } else { (edge.1, edge.0) })
     }
 
     fn count(&mut self, kind: FaultKind) {

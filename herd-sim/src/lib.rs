@@ -6,15 +6,20 @@
 
 pub mod scenario;
 pub mod topology;
+mod chance;
+mod swarm;
+pub mod catalogue;
 mod queue;
 mod network;
-mod server;
 mod client;
-mod fault;
-mod oracle;
 pub mod report;
+mod oracle;
+mod server;
 mod world;
+mod fault;
+mod run;
 
+pub use catalogue::Catalogue;
 pub use report::{Report, Violation};
-pub use scenario::Scenario;
-pub use world::run;
+pub use run::run;
+pub use scenario::{Cut, Scenario};

@@ -6,12 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    queue::{Event, Queue},
+    queue::{ConnectionId, Event, Queue},
     scenario::NetworkPlan,
 };
-
-/// A connection's number, never used twice.
-pub(crate) type ConnectionId = usize;
 
 /// Most bytes that arrive at once.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
@@ -32,6 +29,8 @@ struct Connection {
     /// Dialler and acceptor; a direction has the number of the end that writes.
     servers: [usize; 2],
     pipes: [Pipe; 2],
+    /// The ends that do not belong to the herd.
+    are_foreign: [bool; 2],
 }
 
 #[derive(Debug, Default)]
@@ -73,13 +72,27 @@ impl Network {
     }
 
     pub(crate) fn connect(&mut self, dialler: usize, acceptor: usize) -> ConnectionId {
-        self.connections.push(Connection { servers: [dialler, acceptor], pipes: Default::default() });
+        let connection =
+            Connection { servers: [dialler, acceptor], pipes: Default::default(), are_foreign: [false; 2] };
+        self.connections.push(connection);
         self.connections.len() - 1
     }
 
     /// The servers at the two ends.
     pub(crate) fn servers(&self, id: ConnectionId) -> [usize; 2] {
         self.connections.get(id).map(|connection| connection.servers).unwrap_or_default()
+    }
+
+    /// Notes that one end does not belong to the herd.
+    pub(crate) fn mark_foreign(&mut self, id: ConnectionId, end: usize) {
+        if let Some(mark) = self.connections.get_mut(id).and_then(|known| known.are_foreign.get_mut(end)) {
+            *mark = true;
+        }
+    }
+
+    /// Which ends do not belong to the herd.
+    pub(crate) fn are_foreign(&self, id: ConnectionId) -> [bool; 2] {
+        self.connections.get(id).map(|connection| connection.are_foreign).unwrap_or_default()
     }
 
     pub(crate) fn is_blocked(&self, from: usize, to: usize) -> bool {

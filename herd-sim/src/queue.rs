@@ -1,8 +1,9 @@
 //! What happens when: the one source of order in a run. Events of the same time happen in the order they were planned.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BinaryHeap};
 
-use crate::{fault::Healing, network::ConnectionId};
+/// A connection's number, never used twice.
+pub(crate) type ConnectionId = usize;
 
 /// Something that happens at a time.
 #[derive(Clone, Debug)]
@@ -31,22 +32,67 @@ pub(crate) enum Event {
     Probe,
 }
 
+/// The end of a fault.
+#[derive(Clone, Debug)]
+pub(crate) enum Healing {
+    /// A dead server comes back, empty.
+    Restart(usize),
+    /// A server comes back on another machine: empty, with a clock so many nanoseconds ahead.
+    Replace(usize, i64),
+    /// A server that should not be there goes; whoever was there before comes back, empty.
+    Expel(usize),
+    /// A stopped server goes on.
+    Resume(usize),
+    /// Ways between servers are open again.
+    Unblock(Vec<(usize, usize)>),
+    /// An edge is as fast as the others.
+    Quicken((usize, usize)),
+}
+
 /// Events to come.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    events: BTreeMap<(u64, u64), Event>,
+    events: BinaryHeap<Planned>,
     planned: u64,
+}
+
+#[derive(Debug)]
+struct Planned {
+    at: u64,
+    number: u64,
+    event: Event,
 }
 
 impl Queue {
     /// Plans an event for a time in nanoseconds.
     pub(crate) fn plan(&mut self, at: u64, event: Event) {
         self.planned += 1;
-        self.events.insert((at, self.planned), event);
+        self.events.push(Planned { at, number: self.planned, event });
     }
 
     /// Takes the next event with its time.
     pub(crate) fn next(&mut self) -> Option<(u64, Event)> {
-        self.events.pop_first().map(|((at, _), event)| (at, event))
+        self.events.pop().map(|planned| (planned.at, planned.event))
     }
 }
+
+/// The heap gives the greatest first: that is the earliest.
+impl Ord for Planned {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Planned {}

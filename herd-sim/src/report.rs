@@ -7,12 +7,12 @@ use herd_core::{
     link::LinkError,
     wire::{
         comparison::Comparison,
-        peer::{self, Frame},
+        peer::{self, Frame, Refusal},
         record::Record,
     },
 };
 
-use crate::scenario::FaultKind;
+use crate::scenario::{Cut, FaultKind};
 
 /// The counts of a run that held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,15 @@ pub struct Report {
     pub overtaken: u64,
     pub silences: u64,
     pub duplicates: u64,
+    /// Connections with servers that do not belong to the herd.
+    pub refused: u64,
+    /// Connections refused because another server of the same name is there.
+    pub claimed: u64,
+    /// Servers that stopped because another one has their name.
+    pub yielded: u64,
     pub evicted: u64,
+    /// Virtual time.
+    pub virtual_ms: u64,
     pub faults: BTreeMap<FaultKind, u64>,
     /// Milliseconds from the end of all faults and reports to all links being there.
     pub links_after_ms: u64,
@@ -54,12 +62,16 @@ pub struct Report {
 
 /// Something that must not be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what} (after {at_ms} ms)\nreplay: cargo xtask sim --scenario {scenario} --seed {seed}")]
+#[error("{what} (after {at_ms} ms)\nreplay: cargo xtask sim --scenario {scenario} --seed {seed}{cut}")]
 pub struct Violation {
     /// In which scenario.
     pub scenario: String,
     /// With which seed.
     pub seed: u64,
+    /// What was left out of the scenario.
+    pub cut: Cut,
+    /// How many servers there were.
+    pub servers: usize,
     /// After how much virtual time, in milliseconds.
     pub at_ms: u64,
     /// What it is.
@@ -80,14 +92,17 @@ impl Report {
         }
     }
 
-    /// Counts the frames that a link sends.
-    pub(crate) fn count_frames(&mut self, mut bytes: &[u8]) {
+    /// Counts the frames that a link sends; says whether some live record is one that should not be sent there.
+    pub(crate) fn count_frames(&mut self, mut bytes: &[u8], is_wrong: impl Fn(&Record<'_>) -> bool) -> bool {
         self.bytes += bytes.len() as u64;
+        let mut some_wrong = false;
         while let Ok(Some((frame, taken))) = peer::decode(bytes, FRAME_BYTES_MAX) {
             bytes = bytes.get(taken..).unwrap_or_default();
             match frame {
-                Frame::Reports { records, .. } => self.live_records += count_records(records),
-                Frame::Copy(records) => self.copied_records += count_records(records),
+                Frame::Reports { records, .. } => {
+                    self.live_records += count_records(records, |record| some_wrong |= is_wrong(record));
+                }
+                Frame::Copy(records) => self.copied_records += count_records(records, |_| {}),
                 Frame::Heartbeat(_) => self.heartbeats += 1,
                 Frame::Start { is_resumed: true, .. } => self.resumed += 1,
                 Frame::Start { is_resumed: false, .. } => self.started_anew += 1,
@@ -104,22 +119,22 @@ impl Report {
                 | Frame::Members(_) => {}
             }
         }
+        some_wrong
     }
 
+    /// Counts a link that ended with an error.
     pub(crate) const fn count_error(&mut self, error: &LinkError) {
         match error {
             LinkError::Silent(_) => self.silences += 1,
-            LinkError::RefusedByPeer(_) => self.duplicates += 1,
-            LinkError::Refused(..)
-            | LinkError::OutOfTurn
-            | LinkError::Frame(_)
-            | LinkError::Record(_)
-            | LinkError::UnknownServer
-            | LinkError::Unread(_) => {}
+            LinkError::RefusedByPeer(Refusal::Duplicate) => self.duplicates += 1,
+            LinkError::RefusedByPeer(Refusal::Claimed) => self.claimed += 1,
+            LinkError::Refused(..) | LinkError::RefusedByPeer(_) | LinkError::Frame(_) => self.refused += 1,
+            LinkError::OutOfTurn | LinkError::Record(_) | LinkError::UnknownServer | LinkError::Unread(_) => {
+            }
         }
     }
 
-    const fn counts(&mut self) -> [&mut u64; 20] {
+    const fn counts(&mut self) -> [&mut u64; 24] {
         [
             &mut self.reports,
             &mut self.news,
@@ -140,7 +155,32 @@ impl Report {
             &mut self.overtaken,
             &mut self.silences,
             &mut self.duplicates,
+            &mut self.refused,
+            &mut self.claimed,
+            &mut self.yielded,
             &mut self.evicted,
+            &mut self.virtual_ms,
+        ]
+    }
+}
+
+impl Report {
+    /// What does not happen in every run, with its count.
+    #[must_use]
+    pub const fn rare(&self) -> [(&'static str, u64); 12] {
+        [
+            ("link resumed where the last one had come", self.resumed),
+            ("link started anew", self.started_anew),
+            ("link fell off the log", self.overtaken.saturating_sub(self.started_anew)),
+            ("link took the place of another", self.superseded),
+            ("connection refused as a double", self.duplicates),
+            ("connection refused as no part of the herd", self.refused),
+            ("connection refused as of a taken name", self.claimed),
+            ("server stopped as its name is taken", self.yielded),
+            ("silent neighbour given up", self.silences),
+            ("report copied by comparing", self.copied_records),
+            ("batch of copies that held news", self.healed_by_copy),
+            ("client dropped for want of room", self.evicted),
         ]
     }
 }
@@ -149,21 +189,17 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let per_report = |count: u64| count.saturating_mul(10) / self.news.max(1);
         let (messages, bytes) = (per_report(self.live_records), per_report(self.bytes) / 10);
-        write!(f, "{} reports, {} news, ", self.reports, self.news)?;
+        write!(f, "{} reports, {} news, {} questions, ", self.reports, self.news, self.queries)?;
         write!(f, "{}.{} messages and {bytes} bytes each, ", messages / 10, messages % 10)?;
-        write!(f, "{} copied, {} links ", self.copied_records, self.links)?;
-        write!(f, "({} resumed, {} anew, {} superseded, ", self.resumed, self.started_anew, self.superseded)?;
-        write!(f, "{} refused as double, {} silent), ", self.duplicates, self.silences)?;
-        let overtaken = self.overtaken.saturating_sub(self.started_anew);
-        write!(f, "{overtaken} overtaken, {} evicted, faults {:?}, ", self.evicted, self.faults)?;
         write!(f, "linked within {} ms, agreed within {} ms", self.links_after_ms, self.agreed_after_ms)
     }
 }
 
-fn count_records(mut records: &[u8]) -> u64 {
+fn count_records(mut records: &[u8], mut each: impl FnMut(&Record<'_>)) -> u64 {
     let mut count = 0;
     while let Ok(record) = Record::decode(records) {
         records = records.get(record.bytes().len()..).unwrap_or_default();
+        each(&record);
         count += 1;
     }
     count

@@ -58,6 +58,21 @@ const BAILEY: &[(&str, &str)] = &[
 
 /// The names of a scenario's servers, in order, and its edges as pairs of their numbers.
 pub(crate) fn of(scenario: &Scenario, rng: &mut fastrand::Rng) -> (Vec<String>, Vec<(usize, usize)>) {
+    let (mut names, mut edges) = whole(scenario, rng);
+    if let Some(servers) = scenario.cut.servers.filter(|&servers| servers < names.len()) {
+        names.truncate(servers);
+        edges.retain(|&(a, b)| a < servers && b < servers);
+        // Whoever has lost all edges to those before it gets one, so that the rest holds together.
+        for server in 1..servers {
+            if !edges.iter().any(|&(a, b)| a.max(b) == server) {
+                edges.push((server - 1, server));
+            }
+        }
+    }
+    (names, edges)
+}
+
+fn whole(scenario: &Scenario, rng: &mut fastrand::Rng) -> (Vec<String>, Vec<(usize, usize)>) {
     let own: Vec<_> = scenario.edges.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     let named = match scenario.topology {
         _ if !own.is_empty() => own.as_slice(),

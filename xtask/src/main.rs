@@ -22,8 +22,8 @@ use anyhow::{Context, bail};
 const HELP: &str = "\
 cargo xtask test                 everything that must hold: format, clippy, tidy, tests, docs
 cargo xtask tidy                 only the rules that no lint knows
-cargo xtask sim --seeds N [--scenario X] [--seed S]
-                                 whole herds in one thread, each from one seed
+cargo xtask sim [--seeds N | --seed S] [--scenario X]
+                                 whole herds, each in one thread from one seed; a violation is made smaller
 cargo xtask fuzz [TARGET..] [--seconds N] [--jobs N]
                                  random input for every decoder, 600 seconds each unless told otherwise
 cargo xtask bench [--quick] [--only NAME] [--seconds S]

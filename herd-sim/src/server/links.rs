@@ -4,16 +4,27 @@
 use std::time::Duration;
 
 use herd_core::{
-    limits::REDIAL_FIRST,
-    link::{Identity, Link, LinkError, LinkEvent, Peer, Side, judge},
+    limits::{FRAME_BYTES_MAX, LINK_ANSWERS_BYTES_MAX, REDIAL_FIRST},
+    link::{Claim, Identity, Link, LinkError, LinkEvent, Peer, Side, judge},
+    node::Node,
+    secret::{HerdKey, Secret},
     server::Name,
     time::Moment,
-    wire::peer::{NONCE_BYTES, Refusal},
+    wire::{
+        peer::{HEADER_BYTES, MAGIC, NONCE_BYTES, Refusal, VERSION},
+        record::Record,
+    },
 };
 
-use crate::{network::ConnectionId, queue::Event};
+use crate::queue::{ConnectionId, Event, Healing};
 
-use super::{End, Fabric, Server, nanos};
+use super::{End, Fabric, Guise, Server, nanos};
+
+/// Most bytes that a link may have handed out and the connection not taken: short answers, and a few frames.
+const UNSENT_BYTES_MAX: usize = LINK_ANSWERS_BYTES_MAX + 3 * FRAME_BYTES_MAX;
+
+/// Time until somebody starts a server again that stopped because its name was taken.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
 
 /// How often a link may say that it has bytes without giving any.
 const EMPTY_PULLS_MAX: usize = 100_000;
@@ -76,7 +87,17 @@ impl Server {
                     break;
                 }
                 end.link.next_bytes(&life.node, now, &mut end.unsent);
-                fabric.report.count_frames(&end.unsent);
+                let (held, peer) = (&life.held, end.peer.as_ref());
+                let is_echo = |record: &Record<'_>| {
+                    peer.is_some_and(|peer| held.is_echo(record, &peer.server, peer.incarnation))
+                };
+                if fabric.report.count_frames(&end.unsent, is_echo) && fabric.rules.forbids_echo() {
+                    fabric.accuse(|| format!("{}: sends a report back to where it came from", self.name));
+                }
+                if end.unsent.len() > UNSENT_BYTES_MAX {
+                    let bytes = end.unsent.len();
+                    fabric.accuse(|| format!("{}: a link hands out {bytes} bytes at once", self.name));
+                }
                 empty_pulls += usize::from(end.unsent.is_empty());
                 if empty_pulls > EMPTY_PULLS_MAX {
                     fabric.accuse(|| format!("{}: a link has bytes but gives none", self.name));
@@ -107,26 +128,29 @@ impl Server {
         expected: Option<Name>,
         fabric: &mut Fabric,
     ) {
-        let moment = Moment::from_nanos(fabric.now);
+        let now = self.now(fabric.now);
+        let neighbours = self.neighbours.iter().map(|(_, name)| name.clone()).collect();
         let Some(life) = &mut self.life else { return };
-        let settings = life.node.settings();
-        let identity = Identity {
-            herd: fabric.herd.clone(),
-            server: self.name.clone(),
-            incarnation: settings.incarnation,
-            key: settings.herd_key.clone(),
-            neighbours: self.neighbours.iter().map(|(_, name)| name.clone()).collect(),
-            joins: false,
-        };
+        let identity = life.guise.identity(&life.node, neighbours, fabric);
         let nonce: [u8; NONCE_BYTES] = std::array::from_fn(|_| fabric.rng.u8(..));
-        let end = End {
-            link: Link::new(identity, side, expected, nonce, moment),
+        let mut end = End {
+            link: Link::new(identity, side, expected, nonce, now.moment),
             number: usize::from(side == Side::Acceptor),
             peer: None,
             unsent: Vec::new(),
             heard_at: fabric.now,
             timer_at: None,
         };
+        if life.guise != Guise::Own {
+            fabric.network.mark_foreign(id, end.number);
+        }
+        if life.guise == Guise::OtherVersion {
+            end.link.next_bytes(&life.node, now, &mut end.unsent);
+            let version = HEADER_BYTES + MAGIC.len();
+            if let Some(field) = end.unsent.get_mut(version..version + 2) {
+                field.copy_from_slice(&VERSION.wrapping_add(1).to_le_bytes());
+            }
+        }
         life.ends.insert(id, end);
         self.pump(id, fabric);
     }
@@ -138,6 +162,7 @@ impl Server {
         loop {
             let Some(life) = &mut self.life else { return };
             let Some(end) = life.ends.get_mut(&id) else { return };
+            let peer = end.peer.clone();
             let result = end.link.handle(&life.node, std::mem::take(&mut input), now);
             let mut has_opened = false;
             for event in end.link.take_events() {
@@ -151,11 +176,11 @@ impl Server {
                         has_news = true;
                         fabric.report.evicted += evicted as u64;
                         fabric.report.healed_by_copy += u64::from(by_copy);
-                        self.learn(&records, fabric);
+                        self.learn(&records, peer.as_ref(), fabric);
                     }
                     LinkEvent::Synced => fabric.report.synced += 1,
                     LinkEvent::Members => has_news = true,
-                    LinkEvent::Claimed(claim) => fabric.accuse(|| format!("{}: {claim}", self.name)),
+                    LinkEvent::Claimed(claim) => self.yield_name(&claim, fabric),
                 }
             }
             if let Err(error) = result {
@@ -171,13 +196,32 @@ impl Server {
         } else {
             self.pump(id, fabric);
         }
+        if self.life.as_ref().is_some_and(|life| life.has_yielded) {
+            self.die(true, fabric);
+            if !self.is_impostor {
+                let restart = Event::Heal(Healing::Restart(self.index));
+                fabric.queue.plan(fabric.now + nanos(RESTART_AFTER), restart);
+            }
+        }
+    }
+
+    /// Another server has our name and was first: this one stops, and whoever runs it starts it again after a while.
+    fn yield_name(&mut self, claim: &Claim, fabric: &mut Fabric) {
+        if !fabric.rules.has_impostors {
+            fabric.accuse(|| format!("{}: {claim}, but there is none", self.name));
+        }
+        fabric.report.yielded += 1;
+        if let Some(life) = &mut self.life {
+            life.has_yielded = true;
+        }
     }
 
     /// Takes note of records that the node says were news.
-    pub(crate) fn learn(&mut self, records: &[u8], fabric: &mut Fabric) {
+    pub(crate) fn learn(&mut self, records: &[u8], from: Option<&Peer>, fabric: &mut Fabric) {
         let clock = self.now(fabric.now).clock;
-        let Some(life) = &mut self.life else { return };
-        if let Err(what) = life.held.learn(&life.node, records, clock, &fabric.rules) {
+        let Some(life) = self.life.as_mut().filter(|life| life.guise == Guise::Own) else { return };
+        let from = from.map(|peer| (&peer.server, peer.incarnation));
+        if let Err(what) = life.held.learn(&life.node, records, clock, from, &fabric.rules) {
             fabric.accuse(|| format!("{}: {what}", self.name));
         }
     }
@@ -185,6 +229,11 @@ impl Server {
     /// Decides about a connection whose peer has proved who it is: says whether it is opened.
     fn judge(&mut self, id: ConnectionId, peer: Peer, fabric: &mut Fabric) -> bool {
         let moment = Moment::from_nanos(fabric.now);
+        if let [true, false] | [false, true] = fabric.network.are_foreign(id) {
+            fabric.accuse(|| {
+                format!("{}: let somebody in who does not belong to the herd: {peer:?}", self.name)
+            });
+        }
         let Some(life) = &mut self.life else { return false };
         let Some(edge) = life.edges.iter().position(|edge| edge.name == peer.server) else {
             fabric.accuse(|| format!("{}: a stranger proved itself: {}", self.name, peer.server));
@@ -239,10 +288,28 @@ impl Server {
                 error,
                 LinkError::Silent(_) | LinkError::RefusedByPeer(Refusal::Duplicate | Refusal::Claimed)
             );
-            if !is_harmless {
+            if !is_harmless && !fabric.network.are_foreign(id).contains(&true) {
                 fabric.accuse(|| format!("{}: a link between honest servers ended: {error}", self.name));
             }
         }
         self.lost(id, fabric);
+    }
+}
+
+impl Guise {
+    /// As whom a process introduces itself.
+    fn identity(self, node: &Node, neighbours: Vec<Name>, fabric: &Fabric) -> Identity {
+        let settings = node.settings();
+        let herd = fabric.other_herd.clone();
+        let is_other_herd = self == Self::OtherHerd;
+        let key = HerdKey::derive(&herd, Some(&Secret::new("another")));
+        Identity {
+            herd: if is_other_herd { herd } else { fabric.herd.clone() },
+            server: settings.name.clone(),
+            incarnation: settings.incarnation,
+            key: if self == Self::OtherSecret { key } else { fabric.key.clone() },
+            neighbours,
+            joins: false,
+        }
     }
 }

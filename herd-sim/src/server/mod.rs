@@ -11,14 +11,15 @@ use herd_core::{
     limits::{HANDSHAKE_MAX, REDIAL_FIRST, REDIAL_LONGEST},
     link::{Link, Peer, Progress, Side},
     node::{Node, NodeSettings},
+    secret::HerdKey,
     server::Name,
     time::{Moment, Now, Timestamp},
 };
 
 use crate::{
-    network::{ConnectionId, Network},
+    network::Network,
     oracle::{Held, Rules},
-    queue::{Event, Queue},
+    queue::{ConnectionId, Event, Queue},
     report::Report,
 };
 
@@ -35,6 +36,9 @@ pub(crate) struct Fabric {
     pub(crate) rng: fastrand::Rng,
     pub(crate) report: Report,
     pub(crate) herd: Name,
+    /// A name that is not the herd's.
+    pub(crate) other_herd: Name,
+    pub(crate) key: HerdKey,
     /// The first thing that went wrong.
     pub(crate) violation: Option<String>,
     pub(crate) rules: Rules,
@@ -48,6 +52,8 @@ pub(crate) struct Server {
     pub(crate) neighbours: Vec<(usize, Name)>,
     /// Nanoseconds that its clock is ahead.
     pub(crate) clock_offset: i64,
+    /// It has the name of a server of the herd, but is not the one.
+    pub(crate) is_impostor: bool,
     pub(crate) is_paused: bool,
     pub(crate) lives: u64,
     pub(crate) life: Option<Life>,
@@ -57,12 +63,28 @@ pub(crate) struct Server {
 #[derive(Debug)]
 pub(crate) struct Life {
     number: u64,
+    guise: Guise,
+    /// It is about to end, since its name is taken.
+    has_yielded: bool,
     pub(crate) node: Node,
     pub(crate) held: Held,
     edges: Vec<Edge>,
     ends: BTreeMap<ConnectionId, End>,
     /// Connections that came while it was paused.
     waiting: Vec<(ConnectionId, usize)>,
+}
+
+/// Who a process is that sits at a server's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guise {
+    /// The server.
+    Own,
+    /// One of another herd.
+    OtherHerd,
+    /// One that speaks another version of the protocol.
+    OtherVersion,
+    /// One that does not know the secret.
+    OtherSecret,
 }
 
 /// What it knows of one neighbour.
@@ -99,18 +121,48 @@ impl Fabric {
 }
 
 impl Server {
+    /// A server that is dead.
+    pub(crate) const fn new(
+        index: usize,
+        name: Name,
+        neighbours: Vec<(usize, Name)>,
+        clock_offset: i64,
+    ) -> Self {
+        Self {
+            index,
+            name,
+            neighbours,
+            clock_offset,
+            is_impostor: false,
+            is_paused: false,
+            lives: 0,
+            life: None,
+        }
+    }
+
     /// Both clocks of this server.
     pub(crate) fn now(&self, now: u64) -> Now {
         let clock = Timestamp::from_nanos(EPOCH.saturating_add(now)).offset(self.clock_offset);
         Now { moment: Moment::from_nanos(now), clock }
     }
 
+    /// Whether it lives and is not paused.
     pub(crate) const fn is_up(&self) -> bool {
         self.life.is_some() && !self.is_paused
     }
 
+    /// Whether it lives, and is who it should be.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.life.as_ref().is_some_and(|life| life.guise == Guise::Own)
+    }
+
+    /// Whether clients can talk to it.
+    pub(crate) fn serves(&self) -> bool {
+        self.is_at_home() && !self.is_paused
+    }
+
     /// Begins a life, empty, and dials everybody.
-    pub(crate) fn start(&mut self, settings: NodeSettings, fabric: &mut Fabric) {
+    pub(crate) fn start(&mut self, settings: NodeSettings, guise: Guise, fabric: &mut Fabric) {
         self.lives += 1;
         let edge = |(neighbour, name): &(usize, Name)| Edge {
             neighbour: *neighbour,
@@ -122,6 +174,8 @@ impl Server {
         };
         self.life = Some(Life {
             number: self.lives,
+            guise,
+            has_yielded: false,
             node: Node::new(settings),
             held: Held::default(),
             edges: self.neighbours.iter().map(edge).collect(),

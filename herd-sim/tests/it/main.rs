@@ -7,18 +7,17 @@
     reason = "tests fail by panicking and say what they covered; the lints know only #[test] functions"
 )]
 
-use herd_sim::{Report, Scenario, run, scenario::FaultKind};
+use herd_sim::{Catalogue, Cut, Report, Scenario, run, scenario::FaultKind};
 
 /// Seeds of every scenario. `cargo xtask sim --seeds N` runs more.
 const SEEDS: u64 = 3;
 
 /// Runs a scenario with the first so many seeds and prints what was covered.
 fn check(name: &str, seeds: u64) -> Report {
-    let all = Scenario::all().unwrap();
-    let scenario = all.iter().find(|scenario| scenario.name == name).unwrap();
+    let catalogue = Catalogue::read().unwrap();
     let mut total = Report::default();
     for seed in 0..seeds {
-        match run(scenario, seed) {
+        match run(&catalogue.get(name, seed).unwrap(), seed) {
             Ok(report) => total.add(&report),
             Err(violation) => panic!("{violation}"),
         }
@@ -101,10 +100,32 @@ fn everything_at_once_loses_nothing() {
 }
 
 #[test]
+fn herds_that_nobody_thought_of_lose_nothing() {
+    let report = check("swarm", 60);
+    assert!(FaultKind::ALL.iter().all(|(kind, _)| report.faults.contains_key(kind)), "{:?}", report.faults);
+    assert!(report.resumed > 0 && report.overtaken > report.started_anew && report.refused > 0);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
-    let all = Scenario::all().unwrap();
-    let chaos = all.iter().find(|scenario| scenario.name == "chaos").unwrap();
-    assert_eq!(run(chaos, 5), run(chaos, 5));
+    let catalogue = Catalogue::read().unwrap();
+    for name in ["chaos", "swarm"] {
+        let again = || run(&catalogue.get(name, 5).unwrap(), 5);
+        assert_eq!(again(), again());
+    }
+    assert_eq!(catalogue.draw(77).name, catalogue.draw(77).name);
+}
+
+#[test]
+fn what_is_left_out_of_a_scenario_does_not_happen() {
+    let catalogue = Catalogue::read().unwrap();
+    let cut = Cut { without: vec![FaultKind::Cut], servers: Some(4), clients: Some(9), until_ms: Some(9000) };
+    let chaos = catalogue.get("chaos", 3).unwrap().into_owned().reduced(cut.clone());
+    assert_eq!((chaos.clients.count, chaos.duration_ms), (9, 9000));
+    let report = run(&chaos, 3).unwrap();
+    assert!(!report.faults.contains_key(&FaultKind::Cut) && report.faults.contains_key(&FaultKind::Crash));
+    assert_eq!(cut.to_string(), " --without cut --servers 4 --clients 9 --until 9000");
+    assert!(cut.smaller(&chaos, 4).iter().all(|smaller| *smaller != cut && smaller.servers <= cut.servers));
 }
 
 #[test]

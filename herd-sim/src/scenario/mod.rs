@@ -1,11 +1,17 @@
 //! What is simulated, as data. A scenario says nothing of chance: the seed decides what it leaves open.
 
-use std::{fs, io, ops::Range, path::Path, time::Duration};
+mod fault;
+mod cut;
+
+use std::{io, ops::Range, time::Duration};
 
 use herd_core::node::NodeSettings;
 use serde::Deserialize;
 
 use crate::topology::Preset;
+
+pub use cut::Cut;
+pub use fault::{Fault, FaultKind, UnknownFault};
 
 /// One kind of run.
 #[derive(Clone, Debug, Deserialize)]
@@ -14,8 +20,14 @@ pub struct Scenario {
     /// The name of its file.
     #[serde(skip)]
     pub name: String,
+    /// What is left out of it.
+    #[serde(skip)]
+    pub cut: Cut,
     /// What it is there to show.
     pub about: String,
+    /// Runs of it among a hundred thousand runs of all scenarios.
+    #[serde(default = "Scenario::weight")]
+    pub weight: u32,
     /// Who talks with whom.
     #[serde(default)]
     pub topology: Preset,
@@ -66,6 +78,12 @@ pub struct Clients {
     /// Reports a year ahead.
     #[serde(default)]
     pub future_percent: u8,
+    /// How far clients' clocks may be off, either way.
+    #[serde(default)]
+    pub clock_offset_ms: u64,
+    /// Reports before which a client's clock is set anew.
+    #[serde(default)]
+    pub clock_jump_percent: u8,
     /// When a client reports for the last time after its first, if not at the end.
     #[serde(default)]
     pub until_ms: Option<u64>,
@@ -95,51 +113,6 @@ pub struct Limits {
     pub log_bytes_max: Option<usize>,
     /// How far clocks may be off, either way.
     pub clock_offset_ms: u64,
-}
-
-/// Something that goes wrong, once or again and again.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// What.
-    pub kind: FaultKind,
-    /// When first.
-    pub at_ms: u64,
-    /// How often after that, about.
-    #[serde(default)]
-    pub every_ms: Option<u64>,
-    /// Least and most time until it heals; the end of the scenario if missing.
-    #[serde(default)]
-    pub lasts_ms: Option<(u64, u64)>,
-    /// How many servers or edges at once. The n-th seed takes the n-th choice of so many.
-    #[serde(default = "Fault::count")]
-    pub count: usize,
-    /// Which servers, if not chosen by the seed.
-    #[serde(default)]
-    pub servers: Vec<String>,
-    /// For slow links: what is left of the bandwidth. For clock jumps: how many milliseconds, either way.
-    #[serde(default)]
-    pub amount: u64,
-}
-
-/// What can go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// Servers die, with or without a sign, and come back empty.
-    Crash,
-    /// Servers stop, and go on.
-    Pause,
-    /// Connections break; both ends are told.
-    Cut,
-    /// Connections go dead in one direction; nobody is told.
-    HalfOpen,
-    /// The herd falls into two parts.
-    Partition,
-    /// Edges get slow.
-    Slow,
-    /// Clocks are set anew.
-    ClockJump,
 }
 
 /// What a run may cost; what is missing is not bounded.
@@ -178,21 +151,16 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// All that the project has, by name.
-    ///
-    /// # Errors
-    /// One of them cannot be read.
-    pub fn all() -> Result<Vec<Self>, ScenarioError> {
-        let mut all = Vec::new();
-        for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))? {
-            let path = entry?.path();
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            if path.extension().is_some_and(|extension| extension == "toml") {
-                all.push(Self::parse(&name, &fs::read_to_string(&path)?)?);
-            }
-        }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(all)
+    /// Leaves something out.
+    #[must_use]
+    pub fn reduced(mut self, cut: Cut) -> Self {
+        cut.apply(&mut self);
+        self.cut = cut;
+        self
+    }
+
+    const fn weight() -> u32 {
+        300
     }
 
     const fn servers() -> usize {
@@ -208,11 +176,11 @@ impl Clients {
     const fn id_bytes() -> (usize, usize) {
         (4, 24)
     }
-}
 
-impl Fault {
-    const fn count() -> usize {
-        1
+    /// Nanoseconds that a client's clock is ahead.
+    pub(crate) fn clock_offset(&self, rng: &mut fastrand::Rng) -> i64 {
+        let most = i64::try_from(millis(self.clock_offset_ms)).unwrap_or(i64::MAX);
+        rng.i64(-most..=most)
     }
 }
 
