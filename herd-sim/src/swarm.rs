@@ -34,7 +34,8 @@ pub(crate) fn draw(name: &str, seed: u64) -> Scenario {
         Limits { clients_max: Some(_), .. } => 12_000,
         _ => 3000,
     };
-    Scenario {
+    let faults = faults(duration_ms, &mut rng);
+    let mut scenario = Scenario {
         name: name.to_owned(),
         cut: Cut::default(),
         about: String::new(),
@@ -47,9 +48,13 @@ pub(crate) fn draw(name: &str, seed: u64) -> Scenario {
         limits,
         clients,
         network,
-        faults: faults(duration_ms, &mut rng),
+        faults,
         bounds: Bounds::default(),
-    }
+    };
+    // What a herd in a row knows goes from neighbour to neighbour, each way in six crossings.
+    let (_, latency_ms) = scenario.network.latency_ms;
+    scenario.settle_ms += 2 * scenario.copy_ms() + 6 * latency_ms * servers as u64;
+    scenario
 }
 
 fn shape(rng: &mut fastrand::Rng) -> (Preset, usize) {
@@ -106,7 +111,7 @@ fn network(rng: &mut fastrand::Rng) -> NetworkPlan {
         plan.bytes_per_second = rng.u64(20_000..300_000);
     }
     if rng.u8(..3) == 0 {
-        plan.buffer_bytes = rng.usize(500..30_000);
+        plan.buffer_bytes = rng.usize(1000..30_000);
     }
     plan
 }

@@ -5,7 +5,7 @@ mod cut;
 
 use std::{io, ops::Range, time::Duration};
 
-use herd_core::node::NodeSettings;
+use herd_core::{limits::LEAVES, node::NodeSettings};
 use serde::Deserialize;
 
 use crate::topology::Preset;
@@ -151,6 +151,14 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// How long it takes at worst until neighbours have compared and copied all they know: leaves of as many shards as
+    /// there are clients, and a report of each.
+    pub(crate) fn copy_ms(&self) -> u64 {
+        let clients = &self.clients;
+        let report_bytes = 80 + clients.id_bytes.1 as u64;
+        self.network.transfer_ms(clients.count as u64 * (LEAVES as u64 * 8 + report_bytes))
+    }
+
     /// Leaves something out.
     #[must_use]
     pub fn reduced(mut self, cut: Cut) -> Self {
@@ -196,6 +204,13 @@ impl Limits {
 }
 
 impl NetworkPlan {
+    /// How long so many bytes take over one connection at worst, in milliseconds: what is on its way holds up what is not.
+    pub(crate) fn transfer_ms(&self, bytes: u64) -> u64 {
+        let (_, latency_ms) = self.latency_ms;
+        let at_once = (self.buffer_bytes as u64).max(1);
+        bytes.saturating_mul(1000) / self.bytes_per_second.max(1) + (bytes / at_once + 1) * latency_ms
+    }
+
     /// The range of latencies in nanoseconds.
     pub(crate) fn latency(&self) -> Range<u64> {
         let (least, most) = self.latency_ms;
