@@ -13,6 +13,9 @@ use crate::{
 /// Most bytes that arrive at once.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
 
+/// A connection holds no more than it delivers in so many seconds.
+const BUFFERED_SECONDS_MAX: u64 = 2;
+
 /// All connections there ever were.
 #[derive(Debug)]
 pub(crate) struct Network {
@@ -110,7 +113,9 @@ impl Network {
         let (now, queue, rng) = around;
         let latency = self.latency(rng);
         let rate = self.rate(id);
-        let room_max = self.plan.buffer_bytes;
+        // However slow it is, what is under way arrives within a few seconds.
+        let bytes_max = usize::try_from(rate.saturating_mul(BUFFERED_SECONDS_MAX)).unwrap_or(usize::MAX);
+        let room_max = self.plan.buffer_bytes.min(bytes_max);
         let Some(pipe) = self.pipe(id, end).filter(|pipe| !pipe.is_closed) else { return bytes.len() };
         let room = room_max.saturating_sub(pipe.buffered).min(bytes.len());
         // Frames do not arrive in one piece, and a slow line is never silent for long.

@@ -73,7 +73,7 @@ impl Rules {
     }
 
     fn may_be_expired(&self, received_at: Timestamp, clock: Timestamp) -> bool {
-        received_at.later(self.ttl.saturating_sub(self.slack)) < clock
+        received_at.later(self.ttl) < clock.later(self.slack)
     }
 }
 

@@ -28,13 +28,15 @@ pub(crate) fn draw(name: &str, seed: u64) -> Scenario {
     let limits = limits(&mut rng);
     let clients = clients(servers, &mut rng);
     let network = network(&mut rng);
-    let settle_ms = match limits {
-        // Reports that expire are dropped shard by shard, each within 16 s.
-        Limits { ttl_ms: Some(ttl_ms), .. } => ttl_ms + 20_000,
-        Limits { clients_max: Some(_), .. } => 12_000,
-        _ => 3000,
-    };
     let faults = faults(duration_ms, &mut rng);
+    let sets_clocks = |fault: &&Fault| matches!(fault.kind, FaultKind::ClockJump | FaultKind::Replace);
+    let jump_ms = faults.iter().filter(sets_clocks).map(|fault| fault.amount).max().unwrap_or_default();
+    let settle_ms = match limits {
+        // Reports that expire are dropped shard by shard, each within 16 s, and by clocks that are apart.
+        Limits { ttl_ms: Some(ttl_ms), .. } => ttl_ms + 20_000 + 2 * jump_ms,
+        Limits { clients_max: Some(_), .. } => 12_000,
+        _ => 5000,
+    };
     let mut scenario = Scenario {
         name: name.to_owned(),
         cut: Cut::default(),

@@ -214,6 +214,9 @@ impl Node {
             }
         });
         drop(rules);
+        if !fresh.is_empty() {
+            self.hold_late(clock);
+        }
         self.conclude(step, Source::CLIENTS, fresh)
     }
 
@@ -239,7 +242,7 @@ impl Node {
         let expired = self.expired(clock);
         let (evicted_before, has_room) = (self.evicted_before(), self.has_room());
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
-        let (mut taken, mut fresh) = (0, Vec::new());
+        let (mut taken, mut fresh, mut earliest_late) = (0, Vec::new(), Timestamp::MAX);
         self.visit(&order, |shard, place, i| {
             let Some(record) = records.get(i).filter(|r| r.received_at() >= expired) else { return };
             // Those that were heard of at once are told apart by their hash.
@@ -252,9 +255,14 @@ impl Node {
                 taken += 1;
                 if !is_late {
                     fresh.extend_from_slice(record.bytes());
+                } else if record.received_at() < earliest_late {
+                    earliest_late = record.received_at();
                 }
             }
         });
+        if earliest_late < Timestamp::MAX {
+            self.hold_late(earliest_late);
+        }
         (taken, fresh)
     }
 

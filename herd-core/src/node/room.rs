@@ -50,6 +50,13 @@ impl Node {
         *self.room.evicted_before.lock()
     }
 
+    /// Takes note that a report is held that was received then. Where clocks are apart it may stand before others that had
+    /// to go: these are welcome again, or two full servers would each refuse what the other holds for ever.
+    pub(super) fn hold_late(&self, received_at: Timestamp) {
+        let mut evicted_before = self.room.evicted_before.lock();
+        *evicted_before = (*evicted_before).min((received_at, 0));
+    }
+
     /// Whether there is room for clients that have been silent for long.
     pub(super) fn has_room(&self) -> bool {
         self.clients() < self.settings.clients_max

@@ -1,6 +1,6 @@
 //! A table that is full: who goes, and that nobody comes back by way of neighbours.
 
-use herd_core::{log::Source, node::Node};
+use herd_core::{digest::LeafSet, log::Source, node::Node};
 
 use crate::nodes::{apply, at_line, carried, report, seconds, settings};
 
@@ -72,6 +72,39 @@ fn a_neighbour_that_had_less_room_takes_what_it_lacks_without_telling_it_as_news
     let _ = other.merge(Source::CLIENTS, &late.concat(), seconds(600)).unwrap();
     assert_eq!(full.clients(), other.clients());
     assert_eq!(full.digest(), other.digest());
+}
+
+/// Broke: where clocks are apart two full tables each refused what the other held, since both had dropped something that
+/// was received later; they compared for ever and never agreed. Holding such a report makes the others welcome again.
+#[test]
+fn full_tables_that_hold_what_the_other_dropped_end_equal() {
+    let (a, b) = (small("A", 4), small("B", 4));
+    let mut told = Vec::new();
+    for client in 0..6 {
+        told.extend(report(&a, &format!("c{client}"), client, seconds(100 + client)));
+    }
+    let _ = b.merge(Source::CLIENTS, &carried(&a, &b, &told).concat(), seconds(110)).unwrap();
+    // A server whose clock is behind takes a report of one that both hold; the other hears of a newcomer first.
+    let behind = report(&a, "c5", 50, seconds(50));
+    let late = report(&b, "c6", 6, seconds(111));
+    let lately = report(&b, "c7", 7, seconds(112));
+    let _ = b.merge(Source::CLIENTS, &carried(&a, &b, &behind).concat(), seconds(112)).unwrap();
+    let _ =
+        a.merge(Source::CLIENTS, &carried(&b, &a, &[late, lately].concat()).concat(), seconds(113)).unwrap();
+    for _ in 0..3 {
+        for (from, to) in [(&a, &b), (&b, &a)] {
+            let _ = to.merge(Source::CLIENTS, &carried(from, to, &all(from)).concat(), seconds(120)).unwrap();
+        }
+    }
+    assert_eq!((a.clients(), b.clients()), (4, 4));
+    assert_eq!(a.digest(), b.digest());
+}
+
+/// All that a node holds.
+fn all(node: &Node) -> Vec<u8> {
+    let mut records = Vec::new();
+    (0..=u8::MAX).for_each(|shard| node.export(shard, LeafSet::ALL, &(..), &mut records));
+    records
 }
 
 /// Broke: clients heard of in one instant were all kept, however many there were.
