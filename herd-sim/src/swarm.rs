@@ -81,7 +81,7 @@ fn limits(rng: &mut fastrand::Rng) -> Limits {
         _ => {}
     }
     if rng.u8(..3) == 0 {
-        limits.log_bytes_max = Some(rng.usize(500..8000));
+        limits.log_bytes_max = Some(rng.usize(200..4000));
     }
     limits
 }
@@ -129,7 +129,7 @@ fn faults(duration_ms: u64, rng: &mut fastrand::Rng) -> Vec<Fault> {
         fault.lasts_ms = (rng.u8(..10) > 0).then(|| (rng.u64(..100), longest));
         fault.count = if rng.u8(..3) == 0 { rng.usize(2..=5) } else { 1 };
         if kind == FaultKind::Slow {
-            fault.amount = rng.u64(5000..50_000);
+            fault.amount = rng.u64(1000..20_000);
         } else if matches!(kind, FaultKind::ClockJump | FaultKind::Replace) {
             fault.amount = rng.u64(1..10_000);
         }
