@@ -3,7 +3,7 @@
 use crate::{
     queue::{Event, Healing},
     scenario::{Fault, FaultKind, millis},
-    server::{Guise, Server},
+    server::{Aftermath, Guise, Server},
     world::World,
 };
 
@@ -38,7 +38,12 @@ impl World {
         }
         let rng = &mut chance;
         let healings = match fault.kind {
-            FaultKind::Crash | FaultKind::Replace => self.crash(&fault, rng),
+            FaultKind::Crash
+            | FaultKind::Kill
+            | FaultKind::PowerCut
+            | FaultKind::OldDisk
+            | FaultKind::Replace => self.crash(&fault, rng),
+            FaultKind::SlowDisk | FaultKind::FullDisk => self.hamper_disks(&fault, rng),
             FaultKind::Pause => self.pause(&fault, rng),
             FaultKind::Cut | FaultKind::HalfOpen => self.break_connections(&fault, rng),
             FaultKind::OneWay => self.deafen(&fault, rng),
@@ -70,7 +75,7 @@ impl World {
                 let is_wrong = |server: &&mut Server| server.is_impostor || !server.is_at_home();
                 if let Some(server) = self.servers.get_mut(index).filter(is_wrong) {
                     let has_sign = self.fabric.rng.bool();
-                    server.die(has_sign, &mut self.fabric);
+                    server.die(has_sign, Aftermath::Empty, &mut self.fabric);
                 }
                 if index < self.size {
                     self.start(index, Guise::Own);
@@ -85,6 +90,16 @@ impl World {
                 for (from, to) in ways {
                     let fabric = &mut self.fabric;
                     fabric.network.unblock(from, to, (fabric.now, &mut fabric.queue, &mut fabric.rng));
+                }
+            }
+            Healing::Hasten(server) => {
+                if let Some(server) = self.servers.get_mut(server) {
+                    server.disk.delay_ns = 0;
+                }
+            }
+            Healing::MakeRoom(server) => {
+                if let Some(server) = self.servers.get_mut(server) {
+                    server.disk.is_full = false;
                 }
             }
             Healing::Quicken(edge) => self.fabric.network.set_rate(edge, None),
@@ -109,13 +124,46 @@ impl World {
         let mut killed = self.chosen(fault, rng);
         killed.retain(|&server| self.servers.get(server).is_some_and(Server::is_at_home));
         for &server in &killed {
-            let has_sign = rng.bool();
+            let after = match fault.kind {
+                FaultKind::Crash | FaultKind::Replace => Aftermath::Empty,
+                FaultKind::PowerCut => Aftermath::PowerCut,
+                FaultKind::OldDisk => Aftermath::Old,
+                FaultKind::Kill
+                | FaultKind::SlowDisk
+                | FaultKind::FullDisk
+                | FaultKind::Pause
+                | FaultKind::Cut
+                | FaultKind::HalfOpen
+                | FaultKind::OneWay
+                | FaultKind::Partition
+                | FaultKind::Slow
+                | FaultKind::ClockJump
+                | FaultKind::Impostor
+                | FaultKind::Foreigner => Aftermath::Kept,
+            };
+            let has_sign = rng.bool() && after != Aftermath::PowerCut;
             if let Some(server) = self.servers.get_mut(server) {
-                server.die(has_sign, &mut self.fabric);
+                server.die(has_sign, after, &mut self.fabric);
             }
             self.count(fault.kind);
         }
         killed
+    }
+
+    fn hamper_disks(&mut self, fault: &Fault, rng: &mut fastrand::Rng) -> Vec<Healing> {
+        let chosen = self.chosen(fault, rng);
+        for &server in &chosen {
+            let Some(server) = self.servers.get_mut(server) else { continue };
+            server.disk.trouble(self.fabric.now);
+            if fault.kind == FaultKind::FullDisk {
+                server.disk.is_full = true;
+            } else {
+                server.disk.delay_ns = millis(fault.amount);
+            }
+            self.count(fault.kind);
+        }
+        let heals = if fault.kind == FaultKind::FullDisk { Healing::MakeRoom } else { Healing::Hasten };
+        chosen.into_iter().map(heals).collect()
     }
 
     /// Servers that do not belong to the herd take the places of some that do.
@@ -156,6 +204,7 @@ impl World {
         for &server in &up {
             if let Some(server) = self.servers.get_mut(server) {
                 server.is_paused = true;
+                server.disk.trouble(self.fabric.now);
             }
             self.count(fault.kind);
         }

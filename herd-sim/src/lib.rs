@@ -11,6 +11,7 @@ mod swarm;
 pub mod catalogue;
 mod queue;
 mod network;
+mod disk;
 mod client;
 pub mod report;
 mod oracle;

@@ -35,7 +35,12 @@ struct Entry {
     known: Known,
     /// The neighbour it was learned from, and which life of it.
     from: Option<(Name, u64)>,
+    /// When it was learned, and what was known before, in nanoseconds since the start.
+    past: Vec<(u64, Known)>,
 }
+
+/// How far apart what servers take for the time is even if their clocks are right.
+pub(crate) const SLACK_MIN: Duration = Duration::from_secs(3);
 
 /// Bytes shown of each end of something long.
 const SHOWN_BYTES: usize = 60;
@@ -51,6 +56,10 @@ pub(crate) struct Rules {
     pub(crate) slack: Duration,
     /// The table is bounded, if it is in this scenario.
     pub(crate) clients_max: Option<usize>,
+    /// Clients are answered when their reports are safe on disk.
+    pub(crate) is_durable: bool,
+    /// Logs hold a few reports only.
+    pub(crate) has_small_logs: bool,
     /// Servers may meet others of their names.
     pub(crate) has_impostors: bool,
 }
@@ -128,7 +137,7 @@ impl Held {
         &mut self,
         node: &Node,
         mut records: &[u8],
-        clock: Timestamp,
+        (clock, now): (Timestamp, u64),
         from: Option<(&Name, u64)>,
         rules: &Rules,
     ) -> Result<(), String> {
@@ -163,12 +172,46 @@ impl Held {
                             name()
                         ));
                     }
-                    *held = Entry { known, from };
+                    held.past.push((now, known.clone()));
+                    (held.known, held.from) = (known, from);
                 }
-                None => drop(self.0.insert(record.client().to_vec(), Entry { known, from })),
+                None => {
+                    let entry = Entry { past: vec![(now, known.clone())], known, from };
+                    self.0.insert(record.client().to_vec(), entry);
+                }
             }
         }
         Ok(())
+    }
+
+    /// Clients that it knows.
+    pub(crate) fn clients(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All that was ever learned of each client, and when.
+    pub(crate) fn past(&self) -> impl Iterator<Item = (&[u8], &[(u64, Known)])> {
+        self.0.iter().map(|(client, entry)| (client.as_slice(), entry.past.as_slice()))
+    }
+
+    /// What this life was told last.
+    pub(crate) fn known(&self, client: &[u8]) -> Option<&Known> {
+        self.0.get(client).map(|entry| &entry.known)
+    }
+
+    /// Whether a life that begins holds what one before promised to have written down; says what is lost.
+    pub(crate) fn check_promise(
+        &self,
+        client: &[u8],
+        promised: &Known,
+        clock: Timestamp,
+        rules: &Rules,
+    ) -> Result<(), String> {
+        let is_kept = self.known(client).is_some_and(|known| known >= promised);
+        if is_kept || rules.clients_max.is_some() || rules.may_be_expired(promised.received_at, clock) {
+            return Ok(());
+        }
+        Err(format!("lost {promised:?} of {}, holds {:?}", shown(client), self.known(client)))
     }
 
     /// Whether a server that was right in refusing what a client said would have refused it; says why not.
@@ -256,6 +299,8 @@ pub(crate) fn agreement(servers: &[(&Name, &Node, &Held, Timestamp)], rules: &Ru
     }
     for &(server, node, _, clock) in servers {
         if let Some(max) = rules.clients_max {
+            // Clocks that are apart do not agree on who has been silent for longest.
+            let best = if rules.slack > SLACK_MIN { BTreeMap::new() } else { best.clone() };
             bounded(server, node, &best, max, clock)?;
             continue;
         }

@@ -22,6 +22,10 @@ pub(crate) enum Event {
     Arrive { id: ConnectionId, from: usize },
     /// A link wants to be told the time.
     Timer { server: usize, id: ConnectionId },
+    /// A server writes to its disk, or has written.
+    Write { server: usize, life: u64 },
+    /// A server syncs its disk, or has synced.
+    Sync { server: usize, life: u64 },
     /// All servers drop what has expired.
     Sweep,
     /// The scenario's fault of this number begins.
@@ -35,11 +39,15 @@ pub(crate) enum Event {
 /// The end of a fault.
 #[derive(Clone, Debug)]
 pub(crate) enum Healing {
-    /// A dead server comes back, empty.
+    /// A dead server comes back.
     Restart(usize),
+    /// A disk is as fast as others.
+    Hasten(usize),
+    /// A disk has room again.
+    MakeRoom(usize),
     /// A server comes back on another machine: empty, with a clock so many nanoseconds ahead.
     Replace(usize, i64),
-    /// A server that should not be there goes; whoever was there before comes back, empty.
+    /// A server that should not be there goes; whoever was there before comes back.
     Expel(usize),
     /// A stopped server goes on.
     Resume(usize),

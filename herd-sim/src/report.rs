@@ -51,6 +51,8 @@ pub struct Report {
     /// Servers that stopped because another one has their name.
     pub yielded: u64,
     pub evicted: u64,
+    /// Reports that lives began with, from their disks.
+    pub restored: u64,
     /// Virtual time.
     pub virtual_ms: u64,
     pub faults: BTreeMap<FaultKind, u64>,
@@ -134,7 +136,7 @@ impl Report {
         }
     }
 
-    const fn counts(&mut self) -> [&mut u64; 24] {
+    const fn counts(&mut self) -> [&mut u64; 25] {
         [
             &mut self.reports,
             &mut self.news,
@@ -159,6 +161,7 @@ impl Report {
             &mut self.claimed,
             &mut self.yielded,
             &mut self.evicted,
+            &mut self.restored,
             &mut self.virtual_ms,
         ]
     }
@@ -167,7 +170,7 @@ impl Report {
 impl Report {
     /// What does not happen in every run, with its count.
     #[must_use]
-    pub const fn rare(&self) -> [(&'static str, u64); 12] {
+    pub const fn rare(&self) -> [(&'static str, u64); 13] {
         [
             ("link resumed where the last one had come", self.resumed),
             ("link started anew", self.started_anew),
@@ -180,6 +183,7 @@ impl Report {
             ("silent neighbour given up", self.silences),
             ("report copied by comparing", self.copied_records),
             ("batch of copies that held news", self.healed_by_copy),
+            ("report read from a disk", self.restored),
             ("client dropped for want of room", self.evicted),
         ]
     }

@@ -131,6 +131,16 @@ impl Run<'_> {
                     server.handle_time(id, fabric);
                 }
             }
+            Event::Write { server, life } => {
+                if let Some(server) = world.servers.get_mut(server) {
+                    server.write(life, fabric);
+                }
+            }
+            Event::Sync { server, life } => {
+                if let Some(server) = world.servers.get_mut(server) {
+                    server.sync(life, fabric);
+                }
+            }
             Event::Knock(id) => world.knock(id),
             Event::Reached { id, is_accepted } => {
                 let [dialler, acceptor] = fabric.network.servers(id);

@@ -80,6 +80,7 @@ fn limits(rng: &mut fastrand::Rng) -> Limits {
         7 => limits.clock_offset_ms = 120_000,
         _ => {}
     }
+    limits.is_durable = rng.u8(..4) == 0;
     if rng.u8(..3) == 0 {
         limits.log_bytes_max = Some(rng.usize(200..4000));
     }
@@ -127,9 +128,12 @@ fn faults(duration_ms: u64, rng: &mut fastrand::Rng) -> Vec<Fault> {
         fault.every_ms = rng.bool().then(|| rng.u64(200..3000));
         let longest = if rng.bool() { 500 } else { 5000 };
         fault.lasts_ms = (rng.u8(..10) > 0).then(|| (rng.u64(..100), longest));
-        fault.count = if rng.u8(..3) == 0 { rng.usize(2..=5) } else { 1 };
+        // Of some all at once.
+        fault.count = if rng.u8(..3) == 0 { rng.usize(2..=8) } else { 1 };
         if kind == FaultKind::Slow {
             fault.amount = rng.u64(1000..20_000);
+        } else if kind == FaultKind::SlowDisk {
+            fault.amount = rng.u64(20..1500);
         } else if matches!(kind, FaultKind::ClockJump | FaultKind::Replace) {
             fault.amount = rng.u64(1..10_000);
         }

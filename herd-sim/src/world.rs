@@ -17,7 +17,7 @@ use crate::{
     chance::Chance,
     client::{Crowd, Said},
     network::Network,
-    oracle::{self, Known, POISON, Rules},
+    oracle::{self, Known, POISON, Rules, SLACK_MIN},
     queue::{ConnectionId, Event, Queue},
     report::Report,
     scenario::{Fault, FaultKind, Scenario, millis},
@@ -171,6 +171,9 @@ impl World {
         } else {
             fabric.report.news += 1;
             server.learn(&effects.fresh, None, fabric);
+            if fabric.rules.is_durable {
+                server.answer_when_safe(&said.client);
+            }
             server.pump_all(fabric);
         }
         self.ask(&said.client);
@@ -239,8 +242,10 @@ fn rules(scenario: &Scenario, herd: &Name) -> Rules {
     Rules {
         ttl: settings.ttl,
         // A server whose clock jumps takes its neighbours' for that much off until their next heartbeats.
-        slack: Duration::from_millis(2 * scenario.limits.clock_offset_ms + 4 * jump_ms + 3000),
+        slack: SLACK_MIN + Duration::from_millis(2 * scenario.limits.clock_offset_ms + 4 * jump_ms),
         clients_max: scenario.limits.clients_max,
+        is_durable: scenario.limits.is_durable,
+        has_small_logs: scenario.limits.log_bytes_max.is_some(),
         has_impostors,
     }
 }

@@ -24,7 +24,8 @@ pub struct Fault {
     /// Which servers, if not chosen by the seed.
     #[serde(default)]
     pub servers: Vec<String>,
-    /// For slow links: what is left of the bandwidth. For clock jumps: how many milliseconds, either way.
+    /// For slow links: what is left of the bandwidth. For slow disks: milliseconds that a write takes. For clock jumps: how
+    /// many milliseconds, either way.
     #[serde(default)]
     pub amount: u64,
 }
@@ -33,8 +34,18 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub enum FaultKind {
-    /// Servers die, with or without a sign, and come back empty.
+    /// Servers die, with or without a sign, and come back with an empty disk.
     Crash,
+    /// Processes are killed, and start again.
+    Kill,
+    /// The power fails: disks forget what was not synced.
+    PowerCut,
+    /// Servers die, and come back with an earlier copy of their disk.
+    OldDisk,
+    /// Writing to disks takes long.
+    SlowDisk,
+    /// Nothing can be written to disks.
+    FullDisk,
     /// Servers stop, and go on.
     Pause,
     /// Connections break; both ends are told.
@@ -71,8 +82,13 @@ impl Fault {
 
 impl FaultKind {
     /// All of them, by the names that scenarios and commands use.
-    pub const ALL: [(Self, &str); 11] = [
+    pub const ALL: [(Self, &str); 16] = [
         (Self::Crash, "crash"),
+        (Self::Kill, "kill"),
+        (Self::PowerCut, "power-cut"),
+        (Self::OldDisk, "old-disk"),
+        (Self::SlowDisk, "slow-disk"),
+        (Self::FullDisk, "full-disk"),
         (Self::Pause, "pause"),
         (Self::Cut, "cut"),
         (Self::HalfOpen, "half-open"),

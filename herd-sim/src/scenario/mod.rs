@@ -113,6 +113,8 @@ pub struct Limits {
     pub log_bytes_max: Option<usize>,
     /// How far clocks may be off, either way.
     pub clock_offset_ms: u64,
+    /// Clients are answered when their reports are safe on disk.
+    pub is_durable: bool,
 }
 
 /// What a run may cost; what is missing is not bounded.

@@ -18,7 +18,7 @@ use herd_core::{
 
 use crate::queue::{ConnectionId, Event, Healing};
 
-use super::{End, Fabric, Guise, Server, nanos};
+use super::{Aftermath, End, Fabric, Guise, Server, nanos};
 
 /// Most bytes that a link may have handed out and the connection not taken: short answers, and a few frames.
 const UNSENT_BYTES_MAX: usize = LINK_ANSWERS_BYTES_MAX + 3 * FRAME_BYTES_MAX;
@@ -197,7 +197,7 @@ impl Server {
             self.pump(id, fabric);
         }
         if self.life.as_ref().is_some_and(|life| life.has_yielded) {
-            self.die(true, fabric);
+            self.die(true, Aftermath::Kept, fabric);
             if !self.is_impostor {
                 let restart = Event::Heal(Healing::Restart(self.index));
                 fabric.queue.plan(fabric.now + nanos(RESTART_AFTER), restart);
@@ -221,9 +221,10 @@ impl Server {
         let clock = self.now(fabric.now).clock;
         let Some(life) = self.life.as_mut().filter(|life| life.guise == Guise::Own) else { return };
         let from = from.map(|peer| (&peer.server, peer.incarnation));
-        if let Err(what) = life.held.learn(&life.node, records, clock, from, &fabric.rules) {
+        if let Err(what) = life.held.learn(&life.node, records, (clock, fabric.now), from, &fabric.rules) {
             fabric.accuse(|| format!("{}: {what}", self.name));
         }
+        self.write_soon(fabric);
     }
 
     /// Decides about a connection whose peer has proved who it is: says whether it is opened.

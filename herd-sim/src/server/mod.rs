@@ -1,9 +1,10 @@
 //! One server: the real node and links, and a driver that does with simulated connections what the real one does with
 //! sockets. It decides nothing that the real driver does not decide.
 //!
-//! A server has *lives*: it can die and come back empty. Everything but its name, neighbours and clock belongs to a life.
+//! A server has *lives*: it can die and come back. Everything but its name, neighbours, clock and disk belongs to a life.
 
 mod links;
+mod storage;
 
 use std::collections::BTreeMap;
 
@@ -14,14 +15,19 @@ use herd_core::{
     secret::HerdKey,
     server::Name,
     time::{Moment, Now, Timestamp},
+    write_behind::WriteBehind,
 };
 
 use crate::{
+    disk::Disk,
     network::Network,
-    oracle::{Held, Rules},
+    oracle::{Held, Known, Rules},
     queue::{ConnectionId, Event, Queue},
     report::Report,
 };
+
+pub(crate) use storage::Aftermath;
+use storage::Storage;
 
 /// The wall clock at the start of a run, in nanoseconds.
 const EPOCH: u64 = 1_520_000_000_000_000_000;
@@ -57,6 +63,9 @@ pub(crate) struct Server {
     pub(crate) is_paused: bool,
     pub(crate) lives: u64,
     pub(crate) life: Option<Life>,
+    pub(crate) disk: Disk,
+    /// What former lives promised to have written down, by client, and when they learned it.
+    promised: BTreeMap<Vec<u8>, Vec<(u64, Known)>>,
 }
 
 /// A server while it lives.
@@ -68,6 +77,7 @@ pub(crate) struct Life {
     has_yielded: bool,
     pub(crate) node: Node,
     pub(crate) held: Held,
+    storage: Storage,
     edges: Vec<Edge>,
     ends: BTreeMap<ConnectionId, End>,
     /// Connections that came while it was paused.
@@ -122,12 +132,7 @@ impl Fabric {
 
 impl Server {
     /// A server that is dead.
-    pub(crate) const fn new(
-        index: usize,
-        name: Name,
-        neighbours: Vec<(usize, Name)>,
-        clock_offset: i64,
-    ) -> Self {
+    pub(crate) fn new(index: usize, name: Name, neighbours: Vec<(usize, Name)>, clock_offset: i64) -> Self {
         Self {
             index,
             name,
@@ -137,6 +142,8 @@ impl Server {
             is_paused: false,
             lives: 0,
             life: None,
+            disk: Disk::default(),
+            promised: BTreeMap::new(),
         }
     }
 
@@ -161,7 +168,7 @@ impl Server {
         self.is_at_home() && !self.is_paused
     }
 
-    /// Begins a life, empty, and dials everybody.
+    /// Begins a life with what is on disk, and dials everybody.
     pub(crate) fn start(&mut self, settings: NodeSettings, guise: Guise, fabric: &mut Fabric) {
         self.lives += 1;
         let edge = |(neighbour, name): &(usize, Name)| Edge {
@@ -172,16 +179,20 @@ impl Server {
             progress: None,
             wait_ns: nanos(REDIAL_FIRST),
         };
+        let node = Node::new(settings);
+        let held = if guise == Guise::Own { self.recover(&node, fabric) } else { Held::default() };
         self.life = Some(Life {
             number: self.lives,
             guise,
             has_yielded: false,
-            node: Node::new(settings),
-            held: Held::default(),
+            node,
+            held,
+            storage: Storage::new(WriteBehind::new(self.disk.held())),
             edges: self.neighbours.iter().map(edge).collect(),
             ends: BTreeMap::new(),
             waiting: Vec::new(),
         });
+        self.sync_first(fabric);
         for &(neighbour, _) in &self.neighbours {
             let at = fabric.now + fabric.rng.u64(..20_000_000);
             fabric.queue.plan(at, Event::Dial { server: self.index, life: self.lives, neighbour });
@@ -190,9 +201,12 @@ impl Server {
 
     /// Ends its life. With a sign, as when a process is killed, the others see their connections close; without,
     /// as when the power fails, they see nothing.
-    pub(crate) fn die(&mut self, has_sign: bool, fabric: &mut Fabric) {
-        let Some(life) = self.life.take() else { return };
+    pub(crate) fn die(&mut self, has_sign: bool, after: Aftermath, fabric: &mut Fabric) {
+        let Some(mut life) = self.life.take() else { return };
         self.is_paused = false;
+        if life.guise == Guise::Own {
+            self.leave_disk(&life.held, &mut life.storage, after, fabric);
+        }
         let dialling = life.edges.iter().filter_map(|edge| edge.dialling.map(|id| (id, 0)));
         let waiting = life.waiting.iter().copied();
         let ends = life.ends.iter().map(|(&id, end)| (id, end.number));
