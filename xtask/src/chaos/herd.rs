@@ -149,11 +149,6 @@ impl Herd {
         self.folder.path().join("data").join(name(server))
     }
 
-    /// Whether a server keeps anything on disk.
-    pub(super) fn keeps_data(&self, server: Server) -> bool {
-        std::fs::read_dir(self.data(server)).is_ok_and(|mut files| files.next().is_some())
-    }
-
     /// The most memory that any server took since this was last asked, in bytes.
     pub(super) fn take_memory_peak(&self) -> u64 {
         let peak = |mut slot: MutexGuard<'_, Slot>| {

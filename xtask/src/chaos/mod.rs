@@ -47,8 +47,8 @@ use table::{HEAD, Row};
 const BEFORE: Duration = Duration::from_secs(1);
 /// Longest wait for all links, before the first round and after each.
 const LINKED_MAX: Duration = Duration::from_secs(15);
-/// Longest time for all that was ever acknowledged to be asked for at the end.
-const FINAL_MAX: Duration = Duration::from_secs(5);
+/// Longest time for all that was ever acknowledged to be asked for at the end: half a million questions.
+const FINAL_MAX: Duration = Duration::from_secs(60);
 
 /// Runs the rounds.
 ///
