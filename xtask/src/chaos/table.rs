@@ -100,7 +100,7 @@ impl fmt::Display for Row {
             self.acknowledged,
             self.agreement.lost,
             self.seen.wrong,
-            self.promised.as_secs(),
+            self.promised.as_secs_f64(),
             self.seen.unanswered,
             self.wait_p99(),
             self.memory_peak >> 20,
