@@ -11,10 +11,13 @@ use std::{
 use anyhow::{Context, bail};
 
 use crate::{
-    cargo,
+    cargo, simulate,
     tally::{Line, Tally},
     tidy,
 };
+
+/// Runs of simulated herds: half a minute on two cores, and as much to build the simulator.
+const SIMULATED: u64 = 4000;
 
 /// Runs all steps.
 ///
@@ -36,6 +39,7 @@ fn steps(tally: &mut Tally) -> anyhow::Result<()> {
     })?;
     step("tidy", tidy::run)?;
     step("tests: unit, properties, transcripts, end to end, simulation", || test(tally))?;
+    step("simulation", || simulate(&["--seeds".to_owned(), SIMULATED.to_string()]))?;
     step("docs", || {
         let mut doc = cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "--deny warnings");

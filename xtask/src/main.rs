@@ -6,6 +6,7 @@
 
 #[cfg(target_os = "linux")]
 mod chaos;
+mod broken;
 mod check;
 mod fuzz;
 mod tally;
@@ -24,6 +25,8 @@ cargo xtask test                 everything that must hold: format, clippy, tidy
 cargo xtask tidy                 only the rules that no lint knows
 cargo xtask sim [--seeds N | --seed S] [--scenario X]
                                  whole herds, each in one thread from one seed; a violation is made smaller
+cargo xtask sim --broken [VARIANT..]
+                                 breaks copies of the core on purpose and sees the simulation notice
 cargo xtask fuzz [TARGET..] [--seconds N] [--jobs N]
                                  random input for every decoder, 600 seconds each unless told otherwise
 cargo xtask bench [--quick] [--only NAME] [--seconds S]
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match (command, rest) {
         ("test", []) => check::run(),
         ("tidy", []) => tidy::run(),
+        ("sim", [flag, names @ ..]) if flag == "--broken" => broken::run(names),
         ("sim", rest) => simulate(rest),
         ("fuzz", rest) => fuzz::run(rest),
         ("bench", rest) => bench::run(rest),
