@@ -166,16 +166,26 @@ fn noticed(tree: &Path) -> anyhow::Result<Option<(u64, String)>> {
     Ok(Some((seed, summary(line(replay.saturating_sub(1))))))
 }
 
-/// The beginning of what is told, without the server that is concerned and what would break a table.
+/// What is told without the server that it is told of, and without names, numbers and texts.
 fn summary(told: &str) -> String {
-    let what = told.split_once(": ").map_or(told, |(_, what)| what);
-    let what: String = what.chars().take_while(|c| !matches!(c, '(' | '[' | '\'')).take(60).collect();
-    what.trim_end().replace('|', "/")
+    let what =
+        told.split_once(": ").filter(|(server, _)| !server.contains(' ')).map_or(told, |(_, what)| what);
+    let what = what.split(['(', '[', '\'']).next().unwrap_or_default();
+    let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_alphabetic() || c == ',');
+    what.trim_end_matches([':', ' ']).split(' ').filter(is_word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_names_what_is_wrong_and_not_with_whom() {
+        let check = |told: &str, expected: &str| assert_eq!(summary(told), expected);
+        check("s01: refused news of c9\\xc3: (+1+2 3) (after 5 ms)", "refused news of");
+        check("servers differ: [(A, 1, 2)] (after 5 ms)", "servers differ");
+        check("98 live records on links for 12 reports (after 5 ms)", "live records on links for reports");
+    }
 
     #[test]
     fn every_broken_variant_still_fits_and_is_a_change() {
