@@ -208,7 +208,7 @@ impl Run<'_> {
             self.phase = Phase::Linking;
             return;
         }
-        match self.world.agreement().and_then(|()| self.calm(watch)).and_then(|()| self.bounds()) {
+        match self.verdict(watch) {
             // Servers sweep at their own times: while reports expire they agree, differ, and agree again.
             Err(_) if self.is_expiring(watch.settling_since) => {
                 self.phase = Phase::Settling(watch.settling_since);
@@ -216,6 +216,13 @@ impl Run<'_> {
             Err(what) => self.world.fabric.accuse(|| what),
             Ok(()) => self.phase = Phase::Over,
         }
+    }
+
+    fn verdict(&mut self, watch: &Watch) -> Result<(), String> {
+        self.world.agreement()?;
+        self.calm(watch)?;
+        self.bounds()?;
+        self.world.laws()
     }
 
     /// Whether reports may still be expiring, in a run that settles since then.

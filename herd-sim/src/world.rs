@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use herd_core::{
     command::QuestionLimits,
-    node::{Answer, NodeSettings},
+    digest::LeafSet,
+    node::{Answer, Node, NodeSettings},
     secret::{HerdKey, Secret},
     server::{Name, NameError},
     time::Moment,
-    wire::line,
+    wire::{block, line},
 };
 
 use crate::{
     chance::Chance,
     client::{Crowd, Said},
+    disk::Disk,
     network::Network,
     oracle::{self, Known, POISON, Rules, SLACK_MIN},
     queue::{ConnectionId, Event, Queue},
@@ -220,6 +222,44 @@ impl World {
             Some((&server.name, &life.node, &life.held, server.now(self.fabric.now).clock))
         });
         oracle::agreement(&lives.collect::<Vec<_>>(), &self.fabric.rules)
+    }
+}
+
+/// The laws of merging, on all that was ever written down.
+impl World {
+    /// Whether all that any disk of the herd holds, merged in any order and twice, gives what the servers hold.
+    pub(crate) fn laws(&mut self) -> Result<(), String> {
+        let limits = &self.scenario.limits;
+        if limits.ttl_ms.is_some() || limits.clients_max.is_some() {
+            return Ok(());
+        }
+        let Some(server) = self.servers.first() else { return Ok(()) };
+        let Some(life) = &server.life else { return Ok(()) };
+        let clock = server.now(self.fabric.now).clock;
+        let node = Node::new(NodeSettings::new(self.fabric.herd.clone(), 1, 2, self.fabric.key.clone()));
+        let disks = self.servers.iter().filter(|server| !server.is_impostor).map(|server| &server.disk);
+        let mut records = Vec::new();
+        for shard in 0..=u8::MAX {
+            life.node.export(shard, LeafSet::ALL, &(..), &mut records);
+        }
+        let table = block::encode(&records, life.node.names());
+        let mut blocks: Vec<&[u8]> = disks.flat_map(Disk::blocks).map(|block| &**block).collect();
+        blocks.push(&table);
+        for _ in 0..2 {
+            self.traffic.shuffle(&mut blocks);
+            for block in &blocks {
+                node.restore(block, clock)
+                    .map_err(|error| format!("a disk holds what is no block: {error}"))?;
+            }
+        }
+        if node.digest() == life.node.digest() {
+            return Ok(());
+        }
+        Err(format!(
+            "disks hold what the herd does not: {} clients, not {}",
+            node.clients(),
+            life.node.clients()
+        ))
     }
 }
 
