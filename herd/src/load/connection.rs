@@ -36,10 +36,9 @@ impl Connection {
     /// Appends the source's next request for the `nth` connection, to be sent with the next [`Socket::send`]. False if
     /// it has none.
     pub(super) fn ask(&mut self, source: &mut Source, nth: usize, due: u64, clock: u64) -> bool {
-        let asked = source.ask(nth, &mut self.socket.out, due, clock);
-        let is_asked = asked.is_some();
-        self.asked.extend(asked);
-        is_asked
+        let Some(asked) = source.ask(nth, &mut self.socket.out, due, clock) else { return false };
+        self.asked.push_back(asked);
+        true
     }
 
     /// Takes all replies that have come. `clock` tells the time of the run.

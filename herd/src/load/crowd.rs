@@ -53,6 +53,8 @@ pub(crate) fn id_bytes_min(clients: u32) -> usize {
 pub(super) struct Crowd {
     plan: CrowdPlan,
     chance: fastrand::Rng,
+    /// Digits of an ID that tell its client.
+    digits: usize,
     mine: Range<u32>,
     next: u32,
     places: Arc<[[u8; PLACE_BYTES]]>,
@@ -73,12 +75,13 @@ impl Crowd {
         let mine = share(nth)..share(nth + 1);
         let padding = "0".repeat(plan.id_bytes);
         let place = "+".repeat(PLACE_BYTES);
-        let time = "0".repeat(SECONDS_DIGITS + 1 + NANOS_DIGITS);
+        let time = format!("{:0SECONDS_DIGITS$}.{:0NANOS_DIGITS$}", 0, 0);
         let (radius_km, bound) = plan.question;
         let mut crowd = Self {
             plan,
             // Spread by an odd constant (2^64 over the golden ratio), so that no two workers draw alike.
             chance: fastrand::Rng::with_seed(plan.seed ^ u64::from(nth).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            digits: id_bytes_min(plan.clients),
             next: mine.start,
             mine,
             places: places(plan.seed, plan.around),
@@ -88,7 +91,7 @@ impl Crowd {
             second: u64::MAX,
         };
         for (line, command) in [(&mut crowd.report, "IAMAT "), (&mut crowd.question, "WHATSAT ")] {
-            let room = plan.id_bytes.saturating_sub(id_bytes_min(plan.clients));
+            let room = plan.id_bytes.saturating_sub(crowd.digits);
             let prefix = PREFIX.get(..room).unwrap_or(PREFIX);
             line[command.len()..command.len() + prefix.len()].copy_from_slice(prefix);
         }
@@ -98,31 +101,30 @@ impl Crowd {
     /// Appends the next request, to be sent at `due` of the run, which is `clock` by the wall.
     pub(super) fn ask(&mut self, out: &mut Vec<u8>, due: u64, clock: u64) -> Asked {
         let client = self.client();
-        let digits = id_bytes_min(self.plan.clients);
         let is_question =
             self.plan.questions_percent > 0 && self.chance.u8(..100) < self.plan.questions_percent;
+        // Copied first and changed there: to read what has only just been written in other pieces makes a processor wait.
+        let start = out.len();
         if is_question {
-            let end = "WHATSAT ".len() + self.plan.id_bytes;
-            fill(&mut self.question[end - digits..end], client.into());
             out.extend_from_slice(&self.question);
+            let id_end = start + "WHATSAT ".len() + self.plan.id_bytes;
+            fill(&mut out[id_end - self.digits..id_end], client.into());
             return Asked { due, time: 0, what: client, place: 0, is_question };
         }
         let time = clock.max(self.latest + 1);
         self.latest = time;
         let place = self.chance.u16(..) % PLACES;
-        let mut end = "IAMAT ".len() + self.plan.id_bytes;
-        fill(&mut self.report[end - digits..end], client.into());
-        end += 1;
-        self.report[end..end + PLACE_BYTES].copy_from_slice(&self.places[usize::from(place)]);
-        end += PLACE_BYTES + 1;
+        let place_at = "IAMAT ".len() + self.plan.id_bytes + 1;
+        let nanos_at = place_at + PLACE_BYTES + 1 + SECONDS_DIGITS + 1;
         if time / NANOS != self.second {
             self.second = time / NANOS;
-            fill(&mut self.report[end..end + SECONDS_DIGITS], self.second);
-            self.report[end + SECONDS_DIGITS] = b'.';
+            fill(&mut self.report[nanos_at - 1 - SECONDS_DIGITS..nanos_at - 1], self.second);
         }
-        end += SECONDS_DIGITS + 1;
-        fill(&mut self.report[end..end + NANOS_DIGITS], time % NANOS);
         out.extend_from_slice(&self.report);
+        let line = &mut out[start..];
+        fill(&mut line[place_at - 1 - self.digits..place_at - 1], client.into());
+        line[place_at..place_at + PLACE_BYTES].copy_from_slice(&self.places[usize::from(place)]);
+        fill(&mut line[nanos_at..nanos_at + NANOS_DIGITS], time % NANOS);
         Asked { due, time, what: client, place, is_question }
     }
 
@@ -132,9 +134,8 @@ impl Crowd {
         let mut digits = [0; NANOS_DIGITS + 1 + SECONDS_DIGITS];
         let id = "IAMAT ".len().."IAMAT ".len() + self.plan.id_bytes;
         let mut expected = self.report[id].to_vec();
-        let width = id_bytes_min(self.plan.clients);
         let end = expected.len();
-        fill(&mut expected[end - width..], asked.what.into());
+        fill(&mut expected[end - self.digits..], asked.what.into());
         expected.push(b' ');
         if asked.is_question {
             return words.starts_with(&expected);
