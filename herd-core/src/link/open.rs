@@ -31,6 +31,8 @@ pub(super) struct Open {
     told: u64,
     /// The next position of our log that the peer gets; none before it said what it has.
     cursor: Option<LogPosition>,
+    /// The position that the peer was told last.
+    said: LogPosition,
     /// How many of our names the peer knows.
     announced: usize,
     /// Our numbers for the peer's numbers.
@@ -59,6 +61,7 @@ impl Open {
             source: node.source_of(&peer.server, peer.incarnation),
             peer,
             cursor: None,
+            said: LogPosition::default(),
             announced: 0,
             servers: Vec::new(),
             merged,
@@ -157,7 +160,7 @@ impl Open {
         let is_ours = incarnation == node.settings().incarnation;
         let is_resumed = is_ours && node.read_log(position, self.source, 0, &mut Vec::new()).is_ok();
         let position = if is_resumed { position } else { node.log_end() };
-        self.cursor = Some(position);
+        (self.cursor, self.said) = (Some(position), position);
         peer::encode(out, &Frame::Start { position, is_resumed });
         if !is_resumed {
             self.ask(now.moment, out);
@@ -222,7 +225,8 @@ impl Open {
         let one_way = if is_answer { away.min(nanos(NEIGHBOUR_SILENCE_MAX)) / 2 } else { 0 };
         node.observe_clock(&self.peer.server, heartbeat.clock.nanos_since(clock) + one_way);
         self.peer_clock = Some((heartbeat.clock, clock));
-        self.gauge.merged(heartbeat.merged, node.log_end(), moment);
+        let cursor = self.cursor.unwrap_or_default().as_bytes();
+        self.gauge.merged(heartbeat.merged, node.log_end().as_bytes().saturating_sub(cursor), moment);
     }
 
     pub(super) fn handle_time(&mut self, node: &Node, now: Now, out: &mut Vec<u8>) {
@@ -230,6 +234,11 @@ impl Open {
             self.heartbeat_due = now.moment.later(HEARTBEAT_EVERY);
             let (echo, heard) = self.peer_clock.unwrap_or_else(|| (Timestamp::default(), now.clock));
             let held_nanos = now.clock.nanos_since(heard).unsigned_abs();
+            // Without this a log that grows by what came from the peer itself would leave its position behind.
+            if let Some(next) = self.cursor.filter(|cursor| *cursor != self.said) {
+                self.said = next;
+                peer::encode(out, &Frame::Reports { next, records: &[] });
+            }
             let heartbeat = Heartbeat { clock: now.clock, echo, held_nanos, merged: self.merged };
             peer::encode(out, &Frame::Heartbeat(heartbeat));
         }
@@ -244,10 +253,9 @@ impl Open {
         match node.read_log(cursor, self.source, LINK_PIECE_BYTES, &mut records) {
             Ok(next) => {
                 self.cursor = Some(next);
-                if next != cursor {
-                    self.gauge.mark(next, now.moment);
-                }
                 if !records.is_empty() {
+                    self.gauge.sent(records.len(), next, now.moment);
+                    self.said = next;
                     self.announce(node, out);
                     peer::encode(out, &Frame::Reports { next, records: &records });
                 }

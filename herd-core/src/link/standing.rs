@@ -38,8 +38,17 @@ pub struct Standing {
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
     standing: Standing,
-    /// When the log, as it was handed out, had grown to where.
-    marks: VecDeque<(LogPosition, Moment)>,
+    /// What was handed out and is not merged, as far as the peer has said.
+    marks: VecDeque<Mark>,
+}
+
+/// Reports that were handed out about at once.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Where the log went on behind them.
+    end: LogPosition,
+    bytes: u64,
+    at: Moment,
 }
 
 impl Gauge {
@@ -48,22 +57,25 @@ impl Gauge {
         Standing { is_synced, ..self.standing }
     }
 
-    /// The log was handed out up to `end`.
-    pub(super) fn mark(&mut self, end: LogPosition, now: Moment) {
-        let is_full = self.marks.len() >= MARKS_MAX;
+    /// Records of `bytes` bytes were handed out; the log goes on at `end`.
+    pub(super) fn sent(&mut self, bytes: usize, end: LogPosition, now: Moment) {
+        let (bytes, is_full) = (bytes as u64, self.marks.len() >= MARKS_MAX);
         match self.marks.back_mut() {
-            Some((last, at)) if is_full || now.since(*at) < MARK_EVERY => *last = end,
-            _ => self.marks.push_back((end, now)),
+            Some(last) if is_full || now.since(last.at) < MARK_EVERY => {
+                (last.end, last.bytes) = (end, last.bytes + bytes);
+            }
+            _ => self.marks.push_back(Mark { end, bytes, at: now }),
         }
     }
 
-    /// The peer says that it has merged our log up to `merged`; it ends at `end`.
-    pub(super) fn merged(&mut self, merged: LogPosition, end: LogPosition, now: Moment) {
-        while self.marks.front().is_some_and(|(position, _)| *position <= merged) {
+    /// The peer says that it has merged our log up to `merged`; `unread_bytes` of it were not handed out yet.
+    pub(super) fn merged(&mut self, merged: LogPosition, unread_bytes: u64, now: Moment) {
+        while self.marks.front().is_some_and(|mark| mark.end <= merged) {
             self.marks.pop_front();
         }
-        self.standing.lag_bytes = end.as_bytes().saturating_sub(merged.as_bytes());
-        self.standing.lag = self.marks.front().map_or(Duration::ZERO, |(_, at)| now.since(*at));
+        let bytes = self.marks.iter().map(|mark| mark.bytes);
+        self.standing.lag_bytes = unread_bytes + bytes.sum::<u64>();
+        self.standing.lag = self.marks.front().map_or(Duration::ZERO, |mark| now.since(mark.at));
     }
 
     /// Records came by comparing tables and were news.
@@ -89,15 +101,15 @@ mod tests {
         let position = LogPosition::from_bytes;
         let mut gauge = Gauge::default();
         for ms in 0..10_000 {
-            gauge.mark(position((ms + 1) * 50), at(ms));
+            gauge.sent(50, position((ms + 1) * 100), at(ms));
         }
         assert!(gauge.marks.len() <= MARKS_MAX, "{}", gauge.marks.len());
-        gauge.merged(position(0), position(500_000), at(10_000));
+        gauge.merged(position(0), 0, at(10_000));
         assert_eq!(gauge.standing(false).lag, Duration::from_secs(10));
-        gauge.merged(position(50_000), position(500_000), at(10_000));
+        gauge.merged(position(100_000), 30, at(10_000));
         let standing = gauge.standing(true);
-        assert_eq!((standing.lag_bytes, standing.lag), (450_000, Duration::from_secs(9)));
-        gauge.merged(position(500_000), position(500_000), at(10_000));
+        assert_eq!((standing.lag_bytes, standing.lag), (450_030, Duration::from_secs(9)));
+        gauge.merged(position(1_000_000), 0, at(10_000));
         assert_eq!(gauge.standing(true), Standing { is_synced: true, ..Standing::default() });
     }
 }

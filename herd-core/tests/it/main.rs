@@ -19,4 +19,5 @@ mod handshake;
 mod members;
 mod link_faults;
 mod copying;
+mod resuming;
 mod write_behind;
