@@ -135,7 +135,7 @@ impl Contender {
             Self::Herd => return herds::solo(Keeps::Nothing),
             Self::HerdLogging => return herds::solo(Keeps::Log),
             Self::HerdStoring => return herds::solo(Keeps::LogAndTable),
-            Self::RedisSet | Self::RedisGeoadd => return redis(&[]),
+            Self::RedisSet | Self::RedisGeoadd => return redis(self.name(), &[]),
             Self::Asyncio => program("python3", &["bench/asyncio/herd.py"]),
             Self::Twisted => program(&python_of_twisted().to_string_lossy(), &["bench/twisted/herd.py"]),
             Self::Node => program("node", &["bench/node/herd.js"]),
@@ -181,13 +181,18 @@ fn is_installed(program: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
-/// Redis without persistence.
+/// Redis without persistence; what is called `name` has a folder of that name.
 ///
 /// # Errors
 /// It does not start.
-pub(super) fn redis(more: &[&str]) -> anyhow::Result<Server> {
+pub(super) fn redis(name: &str, more: &[&str]) -> anyhow::Result<Server> {
     let port = free_port()?.to_string();
-    let folder = workshop()?;
+    // A folder of its own: a replica leaves its primary's table there, and the next one would begin with that.
+    let folder = workshop()?.join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    fs::create_dir(&folder)?;
     let quiet = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1", "--port", &port];
     let command =
         program("redis-server", &[&quiet[..], &["--dir", &folder.to_string_lossy()], more].concat());

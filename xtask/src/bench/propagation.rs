@@ -34,8 +34,9 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Ways> {
     let pair = Pair::start()?;
     let replicated = match Contender::RedisSet.prepare()? {
         Ok(()) => {
-            let primary = redis(&[])?;
-            let replica = redis(&["--replicaof", "127.0.0.1", &primary.address.port().to_string()])?;
+            let primary = redis("primary", &[])?;
+            let replica =
+                redis("replica", &["--replicaof", "127.0.0.1", &primary.address.port().to_string()])?;
             Some((primary, replica))
         }
         Err(_) => None,
