@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use herd_core::link::LinkEvent;
 
-use crate::{percentile_us, tap::Tap};
+use crate::{percentile_us, relay, tap::Tap};
 
 /// Between two reports.
 const PACE: Duration = Duration::from_millis(1);
@@ -56,7 +56,7 @@ enum Exit {
 /// # Errors
 /// Somebody on the way is gone.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut entry = BufReader::new(connect(args.into)?);
+    let mut entry = BufReader::new(connect(args.into, args.way)?);
     let mut exit = Exit::open(args)?;
     let mut latencies = Vec::new();
     let start = Instant::now();
@@ -80,10 +80,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
-    let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
+fn connect(address: SocketAddr, way: Way) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    if way == Way::Relay {
+        relay::greeted(&mut stream)?;
+    }
     Ok(stream)
 }
 
@@ -107,7 +110,7 @@ impl Exit {
             tap.sync()?;
             return Ok(Self::Tap(Box::new(tap)));
         }
-        let mut stream = connect(args.from)?;
+        let mut stream = connect(args.from, args.way)?;
         if args.way == Way::Redis {
             stream.write_all(b"SUBSCRIBE h\r\n")?;
             let said = stream.read(&mut [0; 256])?;

@@ -14,6 +14,17 @@ use anyhow::{Context, bail};
 /// Bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
 
+/// What a relay says first, once.
+const GREETING: &[u8] = b"+";
+
+/// Waits until a relay has taken us in.
+///
+/// # Errors
+/// It is gone.
+pub(crate) fn greeted(stream: &mut TcpStream) -> anyhow::Result<()> {
+    stream.read_exact(&mut [0; GREETING.len()]).context("the relay says nothing")
+}
+
 /// Whoever is connected, by number.
 type Connected = Arc<Mutex<Vec<(usize, TcpStream)>>>;
 
@@ -28,11 +39,17 @@ pub(crate) fn run(upstream: Option<SocketAddr>) -> anyhow::Result<()> {
     println!("relay {address}");
     let connected = Connected::default();
     for (number, stream) in dialled.into_iter().map(Ok).chain(listener.incoming()).enumerate() {
-        let stream = stream?;
+        let mut stream = stream?;
         stream.set_nodelay(true)?;
         let writer = stream.try_clone()?;
         if let Ok(mut all) = connected.lock() {
             all.push((number, writer));
+        }
+        if number == 0 && upstream.is_some() {
+            greeted(&mut stream)?;
+        } else {
+            // Whoever connects hears when it is among those that are relayed to.
+            stream.write_all(GREETING)?;
         }
         let others = Arc::clone(&connected);
         thread::spawn(move || {
