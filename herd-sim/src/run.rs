@@ -29,6 +29,9 @@ const WATCH_NS: u64 = (COMPARE_EVERY.as_secs() + 1) * 1_000_000_000;
 /// and a comparison every five seconds.
 const IDLE_BYTES_PER_SECOND: u64 = 120;
 
+/// Most events of one instant: all pieces that fifty servers read after a pause are some ten thousand.
+const AT_ONCE_MAX: u64 = 1_000_000;
+
 /// The last part of the watch: by then what was still under way when the herd agreed has come, and all are silent.
 const CALM_NS: u64 = 3_000_000_000;
 
@@ -95,12 +98,19 @@ impl Run<'_> {
         for event in [Event::Traffic, Event::Sweep, Event::Probe] {
             self.world.fabric.queue.plan(0, event);
         }
+        let mut at_once = 0;
         while self.world.fabric.violation.is_none()
             && !matches!(self.phase, Phase::Over)
             && let Some((at, event)) = self.world.fabric.queue.next()
         {
+            at_once = if at == self.world.fabric.now { at_once + 1 } else { 0 };
             self.world.fabric.now = at;
             self.handle(event);
+            if at_once > AT_ONCE_MAX {
+                self.world
+                    .fabric
+                    .accuse(|| "time stands still: somebody asks to be told it again and again".to_owned());
+            }
         }
     }
 

@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use herd_core::{
     command::QuestionLimits,
-    digest::LeafSet,
     node::{Answer, Node, NodeSettings},
     secret::{HerdKey, Secret},
     server::{Name, NameError},
     time::Moment,
-    wire::{block, line},
+    wire::line,
 };
 
 use crate::{
     chance::Chance,
     client::{Crowd, Said},
-    disk::Disk,
     network::Network,
     oracle::{self, Known, POISON, Rules, SLACK_MIN},
     queue::{ConnectionId, Event, Queue},
@@ -225,41 +223,47 @@ impl World {
     }
 }
 
-/// The laws of merging, on all that was ever written down.
+/// What is on disk, against what the servers hold.
 impl World {
-    /// Whether all that any disk of the herd holds, merged in any order and twice, gives what the servers hold.
+    /// Whether each disk gives back what its server holds, and whether all that any disk of the herd holds, merged in any
+    /// order and twice, gives that too: the laws of merging, and what a kill of the whole herd would leave.
     pub(crate) fn laws(&mut self) -> Result<(), String> {
         let limits = &self.scenario.limits;
         if limits.ttl_ms.is_some() || limits.clients_max.is_some() {
             return Ok(());
         }
-        let Some(server) = self.servers.first() else { return Ok(()) };
-        let Some(life) = &server.life else { return Ok(()) };
-        let clock = server.now(self.fabric.now).clock;
-        let node = Node::new(NodeSettings::new(self.fabric.herd.clone(), 1, 2, self.fabric.key.clone()));
-        let disks = self.servers.iter().filter(|server| !server.is_impostor).map(|server| &server.disk);
-        let mut records = Vec::new();
-        for shard in 0..=u8::MAX {
-            life.node.export(shard, LeafSet::ALL, &(..), &mut records);
-        }
-        let table = block::encode(&records, life.node.names());
-        let mut blocks: Vec<&[u8]> = disks.flat_map(Disk::blocks).map(|block| &**block).collect();
-        blocks.push(&table);
-        for _ in 0..2 {
-            self.traffic.shuffle(&mut blocks);
-            for block in &blocks {
-                node.restore(block, clock)
-                    .map_err(|error| format!("a disk holds what is no block: {error}"))?;
+        let all = self.fresh_node();
+        for server in self.servers.iter().filter(|server| !server.is_impostor) {
+            let Some(life) = &server.life else { continue };
+            let clock = server.now(self.fabric.now).clock;
+            let alone = self.fresh_node();
+            let mut blocks: Vec<&[u8]> = server.disk.blocks().map(|block| &**block).collect();
+            for node in [&alone, &all, &all] {
+                self.traffic.shuffle(&mut blocks);
+                for block in &blocks {
+                    let name = &server.name;
+                    node.restore(block, clock).map_err(|error| format!("{name}: wrote no block: {error}"))?;
+                }
+            }
+            if alone.digest() != life.node.digest() {
+                let (on_disk, held) = (alone.clients(), life.node.clients());
+                return Err(format!(
+                    "{}: its disk lacks what it holds: {on_disk} clients of {held}",
+                    server.name
+                ));
             }
         }
-        if node.digest() == life.node.digest() {
-            return Ok(());
+        let is_same =
+            |server: &Server| server.life.as_ref().is_none_or(|life| life.node.digest() == all.digest());
+        if self.servers.iter().all(is_same) {
+            Ok(())
+        } else {
+            Err("disks hold what the herd does not".to_owned())
         }
-        Err(format!(
-            "disks hold what the herd does not: {} clients, not {}",
-            node.clients(),
-            life.node.clients()
-        ))
+    }
+
+    fn fresh_node(&self) -> Node {
+        Node::new(NodeSettings::new(self.fabric.herd.clone(), 1, 2, self.fabric.key.clone()))
     }
 }
 

@@ -18,7 +18,7 @@ const COPIED: [&str; 2] = ["herd-core", "herd-sim"];
 /// Within so many seeds each has to be noticed.
 const SEEDS: u64 = 1000;
 /// A broken herd may talk for ever; a thousand runs of a whole one take half a minute.
-const TIME_MAX: Duration = Duration::from_secs(180);
+const TIME_MAX: Duration = Duration::from_secs(300);
 
 /// One way to break the core.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
             Some((seed, told)) => ((seed + 1).to_string(), told),
             None => {
                 unnoticed += 1;
-                ("**none**".to_owned(), format!("nothing within {SEEDS} seeds"))
+                ("**none**".to_owned(), format!("nothing within {SEEDS} seeds or {TIME_MAX:?}"))
             }
         };
         println!("| {} | {} | {seeds} | {told} |", variant.name, variant.about);
@@ -149,7 +149,7 @@ fn noticed(tree: &Path) -> anyhow::Result<Option<(u64, String)>> {
         if began.elapsed() > TIME_MAX {
             child.kill()?;
             child.wait()?;
-            bail!("it ran for more than {TIME_MAX:?}");
+            return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(50));
     };

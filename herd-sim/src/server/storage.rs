@@ -105,8 +105,14 @@ impl Server {
         let mut again = |after| {
             fabric.queue.plan(fabric.now + after, Event::Write { server: self.index, life: number });
         };
-        if disk.is_full || self.is_paused {
+        if self.is_paused {
+            again(RETRY_NS);
+            return;
+        }
+        if disk.is_full {
+            // It is tried, and fails.
             storage.under_way = None;
+            let _ = storage.behind.next_batch(&life.node);
             again(RETRY_NS);
             return;
         }
