@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use herd_core::{log::LogPosition, node::Node, server::Name, time::Timestamp};
+use herd_core::{log::LogPosition, node::Node, server::Name, time::Timestamp, write_behind::WriteBehind};
 use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -158,7 +158,9 @@ pub fn recover(
     }
     tell(&tally, node, began.elapsed());
     let goes_on = match store {
-        Some(store) if tally.fault.is_none() && others.is_empty() => Ok(store.held()),
+        Some(store) if tally.fault.is_none() && others.is_empty() => Ok(WriteBehind::new(store.held())),
+        // Killed before it was complete: goes on, since a store less to move aside is an old one more that stays.
+        Some(store) if tally.fault.is_none() => Ok(WriteBehind::anew(node, store.held())),
         _ => Err(KeepOld(true)),
     };
     let mut pen = Pen::new(folder, identity, Arc::clone(node), goes_on);

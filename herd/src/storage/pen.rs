@@ -63,15 +63,15 @@ pub(super) struct Written {
 }
 
 impl Pen {
-    /// Goes on with the store in the folder, of which `held` is known, or puts another in its place.
+    /// Goes on with the store in the folder, as `goes_on` says, or puts another in its place.
     pub(super) fn new(
         folder: Folder,
         identity: Identity,
         node: Arc<Node>,
-        goes_on: Result<Held, KeepOld>,
+        goes_on: Result<WriteBehind, KeepOld>,
     ) -> Self {
         let (behind, replacement) = match goes_on {
-            Ok(held) => (WriteBehind::new(held), None),
+            Ok(behind) => (behind, None),
             Err(keep_old) => (start(&node), Some(keep_old)),
         };
         Self {
@@ -91,9 +91,9 @@ impl Pen {
         &self.is_doubtful
     }
 
-    /// Whether there is something to write.
+    /// Whether there is something to write, or to put right.
     pub(super) fn has_work(&self) -> bool {
-        self.behind.has_batch(&self.node) || self.is_doubtful.load(Ordering::Relaxed)
+        self.store.is_none() || self.behind.has_batch(&self.node) || self.is_doubtful.load(Ordering::Relaxed)
     }
 
     /// Writes what the log held when this was called, and the next piece of a round if one is under way.
@@ -128,6 +128,9 @@ impl Pen {
             }
         }
         store.tidy_up()?;
+        if !store.is_in_place(wal) {
+            return Err(StoreError::Doubtful("the store was taken out of its folder".to_owned()));
+        }
         Ok(Written { position: self.behind.position(), batches: self.batches, wal: Arc::clone(wal) })
     }
 

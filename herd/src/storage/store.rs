@@ -9,6 +9,7 @@
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -274,6 +275,14 @@ impl Store {
     /// The write-ahead log: once it is synced, all that was written before is.
     pub(super) fn wal(&self) -> Result<File, StoreError> {
         Ok(File::open(self.folder.join(WAL))?)
+    }
+
+    /// Whether `wal` is still where the next life will look for it: what is written to a file that somebody removed is
+    /// gone with this process.
+    pub(super) fn is_in_place(&self, wal: &File) -> bool {
+        let place = |found: fs::Metadata| (found.dev(), found.ino());
+        let (named, open) = (fs::metadata(self.folder.join(WAL)), wal.metadata());
+        named.and_then(|named| Ok(place(named) == place(open?))).unwrap_or(false)
     }
 
     /// Moves the write-ahead log into the database if it has grown long.

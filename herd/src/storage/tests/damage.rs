@@ -181,6 +181,58 @@ fn a_sync_that_failed_has_the_whole_table_written_elsewhere() {
     assert_eq!(next.digest(), node.digest());
 }
 
+#[test]
+fn what_could_not_be_put_right_is_tried_again_though_nobody_reports() {
+    let home = tempfile::tempdir().unwrap();
+    let node = node(1);
+    let mut pen = recovered(home.path(), &node).unwrap();
+    report(&node, 0..CLIENTS, 1);
+    write_all(&mut pen);
+    let in_the_way = home.path().join("reports.new");
+    fs::write(&in_the_way, "").unwrap();
+    pen.doubt().store(true, std::sync::atomic::Ordering::Relaxed);
+    pen.write().unwrap_err();
+    assert!(pen.has_work());
+    fs::remove_file(in_the_way).unwrap();
+    write_all(&mut pen);
+    assert!(!pen.has_work());
+}
+
+#[test]
+fn a_store_that_somebody_removed_is_written_anew_and_not_taken_for_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let node = node(1);
+    let mut pen = recovered(home.path(), &node).unwrap();
+    report(&node, 0..CLIENTS, 1);
+    write_all(&mut pen);
+    fs::remove_dir_all(home.path().join("reports")).unwrap();
+    report(&node, 0..1, 2);
+    pen.write().unwrap_err();
+    write_all(&mut pen);
+    drop(pen);
+    let next = self::node(2);
+    drop(recovered(home.path(), &next).unwrap());
+    assert_eq!(next.digest(), node.digest());
+}
+
+#[test]
+fn lives_that_end_early_push_out_no_store_that_is_still_needed() {
+    let home = tempfile::tempdir().unwrap();
+    let first = node(1);
+    let mut pen = recovered(home.path(), &first).unwrap();
+    report(&first, 0..CLIENTS, 1);
+    write_all(&mut pen);
+    pen.doubt().store(true, std::sync::atomic::Ordering::Relaxed);
+    pen.write().unwrap();
+    drop(pen);
+    for life in 2..12 {
+        let node = node(life);
+        drop(recovered(home.path(), &node).unwrap());
+        assert_eq!(node.digest(), first.digest(), "life {life}");
+        assert_eq!(files_aside(home.path()), ["reports.damaged-1"], "life {life}");
+    }
+}
+
 fn files_aside(home: &Path) -> Vec<String> {
     let names = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("reports.damaged")).collect()
