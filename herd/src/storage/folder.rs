@@ -53,7 +53,8 @@ impl Folder {
         if next.exists() {
             fs::remove_dir_all(&next)?;
         }
-        fs::create_dir(&next)?;
+        // Not the folder itself: if that is gone, so may be the disk that the operator wants it on.
+        fs::create_dir(&next).map_err(|error| io::Error::new(error.kind(), format!("{error}: {next:?}")))?;
         Ok(next)
     }
 
