@@ -11,14 +11,14 @@ use herd_core::{
     server::Name,
     time::Timestamp,
 };
-use tokio::{sync::watch, task::spawn_blocking, time};
+use tokio::{runtime::Handle, sync::watch, task::spawn_blocking, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::Clock,
     ending::Ending,
     engine::Engine,
-    frontends::{self, Admission, ClientLimits, Service},
+    frontends::{self, Admission, ClientLimits, Service, Turnstile},
     gateway::{Gateway, Provider},
     links::{Certificates, Links},
     listen::Listeners,
@@ -136,6 +136,7 @@ pub async fn run(
             .waiting_for(storage.as_ref().and_then(Storage::durable))
             .watching(storage.as_ref().map(Storage::watch)),
         admission: Arc::new(Admission::new(&settings.limits)),
+        turnstile: Turnstile::new(Handle::current().metrics().num_workers()),
         limits: settings.limits,
         tasks: tasks.clone(),
         stop: stop.clone(),

@@ -9,6 +9,7 @@ mod chaos;
 mod broken;
 mod check;
 mod fuzz;
+mod hostile;
 mod tally;
 mod tidy;
 mod bench;
@@ -32,7 +33,9 @@ cargo xtask fuzz [TARGET..] [--seconds N] [--jobs N]
 cargo xtask bench [--quick] [--only NAME] [--seconds S]
                                  herd beside others, measured; a whole run writes docs/performance.md
 cargo xtask chaos [--seed S] [--round NAME] [--minutes M]
-                                 five real servers under load and under faults (Linux; as root more of them)";
+                                 five real servers under load and under faults (Linux; as root more of them)
+cargo xtask hostile [ATTACK..] [--rounds N] [--millis N] [--program F]
+                                 what floods and the like cost the clients of a real server";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +49,9 @@ fn main() -> ExitCode {
         ("bench", rest) => bench::run(rest),
         #[cfg(target_os = "linux")]
         ("chaos", rest) => chaos::run(rest),
+        ("hostile", rest) => hostile::run(rest),
+        // One attack, for `hostile`.
+        ("hostile-attack", rest) => hostile::attack(rest),
         ("" | "help" | "--help" | "-h", _) => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

@@ -42,6 +42,10 @@ use crate::{
     traffic::TrafficSettings,
 };
 
+/// Open files that clients leave to the rest of a server: 128 strangers at the peers' port, a link for each of 50 neighbours,
+/// 16 operators, 64 requests to providers, and its own files, twice over.
+const FILES_RESERVED: u64 = 512;
+
 /// Runs one server.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -76,11 +80,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     config.readdress(&args.name, AddressOverride { line: args.line, peer: args.peer, admin: args.admin })?;
     log_diagnostics();
     // Each client is an open file; the limits of the configuration apply whether or not this helps.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(%error, "cannot raise the limit on open files");
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => config.limits.connections_max = fitting(config.limits.connections_max, files),
+        Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // A turn of a flooding client takes up to a millisecond: after eight of them whoever else became ready is seen,
+        // A turn of a client takes up to a tenth of a millisecond: after eight of them whoever else became ready is seen,
         // instead of after 61.
         .event_interval(8)
         .enable_all()
@@ -89,6 +94,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     // All that matters is done; a look-up that still waits for a disk must not keep the process.
     runtime.shutdown_background();
     served
+}
+
+/// As many connections as the open files that the system allows leave for clients.
+fn fitting(connections_max: u32, files: u64) -> u32 {
+    let for_clients = u32::try_from(files - FILES_RESERVED.min(files / 2)).unwrap_or(u32::MAX);
+    if for_clients < connections_max {
+        tracing::warn!(
+            connections = for_clients,
+            files,
+            "fewer clients than configured: open files are limited"
+        );
+    }
+    connections_max.min(for_clients)
 }
 
 async fn serve(config: Config, args: &Args) -> Result<(), Failure> {

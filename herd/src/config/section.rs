@@ -42,7 +42,7 @@ pub struct Limits {
     pub line_bytes_max: u64,
     /// Most client connections at once.
     pub connections_max: u32,
-    /// Most client connections from one address at once: below `connections_max`, so that one machine cannot take them all.
+    /// Most client connections from one address (of IPv6: one /64) at once, far below `connections_max`.
     pub connections_per_address_max: u32,
     /// Silence after which a client's connection is closed.
     #[serde(deserialize_with = "quantity::duration")]
@@ -68,7 +68,7 @@ impl Default for Limits {
         Self {
             line_bytes_max: limits::LINE_BYTES_MAX as u64,
             connections_max: 16_384,
-            connections_per_address_max: 12_288,
+            connections_per_address_max: 4096,
             idle_timeout: Duration::from_secs(600),
             reply_bytes_max: 1 << 20,
             clients_max: u32::try_from(limits::CLIENTS_MAX).unwrap_or(u32::MAX),

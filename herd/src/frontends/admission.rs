@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 use crate::muffler::Muffler;
 
 use super::ClientLimits;
+
+/// Connections that operators may have beyond those of clients.
+const OPERATORS_MAX: usize = 16;
 
 /// The count.
 pub struct Admission {
@@ -59,8 +62,23 @@ impl Admission {
 
     /// Lets a client in, unless there are too many. Refusals are counted and told to the operator.
     pub fn admit(self: &Arc<Self>, client: SocketAddr) -> Option<Permit> {
-        let address = client.ip().to_canonical();
-        let admitted = self.open.lock().admit(address, self.connections_max, self.per_address_max);
+        self.admit_up_to(client, self.connections_max, self.per_address_max)
+    }
+
+    /// Lets an operator in, for whom there is room when clients have taken all of theirs.
+    pub fn admit_operator(self: &Arc<Self>, operator: SocketAddr) -> Option<Permit> {
+        let connections_max = self.connections_max.saturating_add(OPERATORS_MAX);
+        self.admit_up_to(operator, connections_max, connections_max)
+    }
+
+    fn admit_up_to(
+        self: &Arc<Self>,
+        client: SocketAddr,
+        connections_max: usize,
+        per_address_max: usize,
+    ) -> Option<Permit> {
+        let address = household(client.ip());
+        let admitted = self.open.lock().admit(address, connections_max, per_address_max);
         if let Some(number) = admitted {
             return Some(Permit { admission: Arc::clone(self), address, number });
         }
@@ -68,6 +86,15 @@ impl Admission {
             tracing::warn!(refused, last = %address, "too many connections");
         }
         None
+    }
+}
+
+/// The address by which connections are counted: of IPv6 the first half, since whoever has one such address has all that
+/// begin alike.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -112,6 +139,28 @@ impl fmt::Debug for Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_of_one_household_are_counted_as_one() {
+        let limits = ClientLimits { connections_per_address_max: 1, ..ClientLimits::default() };
+        let admission = Arc::new(Admission::new(&limits));
+        let admit = |address: &str| admission.admit(address.parse().unwrap());
+        let first = admit("[2001:db8:0:1::1]:1");
+        assert!(first.is_some());
+        assert!(admit("[2001:db8:0:1:ffff::2]:1").is_none());
+        assert!(admit("[2001:db8:0:2::1]:1").is_some());
+    }
+
+    #[test]
+    fn clients_do_not_keep_operators_out() {
+        let limits = ClientLimits { connections_max: 1, ..ClientLimits::default() };
+        let admission = Arc::new(Admission::new(&limits));
+        let address = "127.0.0.1:1".parse().unwrap();
+        let client = admission.admit(address);
+        assert!(client.is_some() && admission.admit(address).is_none());
+        let operators: Vec<_> = (0..=OPERATORS_MAX).map(|_| admission.admit_operator(address)).collect();
+        assert_eq!(operators.iter().flatten().count(), OPERATORS_MAX);
+    }
 
     #[test]
     fn one_address_cannot_take_all_connections_and_leaving_makes_room() {

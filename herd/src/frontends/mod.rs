@@ -4,6 +4,7 @@
 //! nothing behind it.
 
 mod admission;
+mod turnstile;
 pub mod line;
 pub mod admin;
 
@@ -15,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{gateway::Gateway, listen::Listeners};
 
 pub use admission::{Admission, Permit};
+pub use turnstile::{Share, Turnstile};
 
 /// Every protocol: each takes its sockets out of the listeners, if there are any, and serves clients in tasks of the
 /// service until that stops.
@@ -29,6 +31,8 @@ pub struct Service {
     pub limits: ClientLimits,
     /// Who may connect; all front-ends share it.
     pub admission: Arc<Admission>,
+    /// Who is served next; all front-ends share it.
+    pub turnstile: Turnstile,
     /// Owns every task; whoever stops the service waits for it.
     pub tasks: TaskTracker,
     /// Fires when the service stops: no more connections are accepted, what has arrived is answered, and
@@ -47,7 +51,8 @@ pub struct ClientLimits {
     pub line_bytes_max: usize,
     /// Most connections at once: at most 8 KiB each while idle, so 128 MiB.
     pub connections_max: usize,
-    /// Most connections from one address: below the above, so that one machine cannot take them all.
+    /// Most connections from one address, of IPv6 one /64: a quarter of the above, so that it takes several to shut out
+    /// others, and still as many as a gateway of a town may bring.
     pub connections_per_address_max: usize,
     /// Silence in both directions after which a connection is closed: longer than any phone sleeps between two reports.
     pub idle_timeout: Duration,
@@ -60,7 +65,7 @@ impl Default for ClientLimits {
         Self {
             line_bytes_max: LINE_BYTES_MAX,
             connections_max: 16_384,
-            connections_per_address_max: 12_288,
+            connections_per_address_max: 4096,
             idle_timeout: Duration::from_secs(600),
             reply_bytes_max: 1024 * 1024,
         }

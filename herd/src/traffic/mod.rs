@@ -12,13 +12,12 @@ mod writer;
 use std::{
     io, mem,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use herd_core::{node::Node, time::Timestamp};
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 pub use entry::{Channel, Party};
 
@@ -46,12 +45,14 @@ pub struct Traffic(Option<Arc<Shared>>);
 /// What requests and the writer share.
 #[derive(Debug)]
 struct Shared {
+    /// Not a lock that now and then is handed to whoever waits for it: a writer that finds no core would keep requests
+    /// waiting for milliseconds.
     filling: Mutex<Filling>,
     /// The writer waits for this.
     work: Condvar,
     /// [`Traffic::flush`] waits for this.
     written: Condvar,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +86,7 @@ impl Traffic {
             filling: Mutex::new(Filling { is_written: true, ..Filling::default() }),
             work: Condvar::new(),
             written: Condvar::new(),
-            thread: Mutex::new(None),
+            thread: parking_lot::Mutex::new(None),
         });
         let writers = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -98,17 +99,17 @@ impl Traffic {
     /// Opens the log for a few entries in a row. Others wait meanwhile, so nothing but writing is done with it.
     #[must_use]
     pub fn pen(&self) -> Pen<'_> {
-        Pen(self.0.as_ref().map(|shared| (&**shared, shared.filling.lock())))
+        Pen(self.0.as_ref().map(|shared| (&**shared, shared.open())))
     }
 
     /// Blocks until everything logged so far is in the file, or was given up; does not wait for a log that stops.
     pub fn flush(&self) {
         let Some(shared) = &self.0 else { return };
-        let mut filling = shared.filling.lock();
+        let mut filling = shared.open();
         while !(filling.is_stopping || filling.is_idle() && filling.is_written) {
             filling.is_urgent = true;
             shared.work.notify_one();
-            shared.written.wait(&mut filling);
+            filling = shared.written.wait(filling).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -117,19 +118,37 @@ impl Traffic {
     #[must_use]
     pub fn stop(&self, limit: Duration) -> bool {
         let Some(shared) = &self.0 else { return true };
-        let mut filling = shared.filling.lock();
+        let mut filling = shared.open();
         filling.is_stopping = true;
         shared.work.notify_one();
         let deadline = Instant::now() + limit;
         while !filling.is_gone {
-            if shared.written.wait_until(&mut filling, deadline).timed_out() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 return false;
             }
+            filling = wait_for(&shared.written, filling, left);
         }
         drop(filling);
         let thread = shared.thread.lock().take();
         thread.is_none_or(|thread| thread.join().is_ok())
     }
+}
+
+impl Shared {
+    /// A panic while it was locked leaves at most half an entry.
+    fn open(&self) -> MutexGuard<'_, Filling> {
+        self.filling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits for no longer than `limit`.
+fn wait_for<'a>(
+    what: &Condvar,
+    filling: MutexGuard<'a, Filling>,
+    limit: Duration,
+) -> MutexGuard<'a, Filling> {
+    what.wait_timeout(filling, limit).unwrap_or_else(PoisonError::into_inner).0
 }
 
 impl Filling {

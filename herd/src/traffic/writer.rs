@@ -17,6 +17,7 @@ use super::{
     entry::{Buffer, Channel, Entry, Event, Party, records},
     escape::{escape, print_time},
     file::RotatingFile,
+    wait_for,
 };
 
 /// Pause between two writes: waking a thread costs 20 us of CPU, so this keeps it under 0.1 %; whoever follows the
@@ -41,7 +42,7 @@ pub(super) fn run(shared: &Shared, settings: TrafficSettings, node: &Arc<Node>) 
     };
     let mut buffer = Buffer::default();
     loop {
-        let mut filling = shared.filling.lock();
+        let mut filling = shared.open();
         if filling.is_idle() {
             filling.is_written = true;
             filling.buffer.release();
@@ -51,11 +52,11 @@ pub(super) fn run(shared: &Shared, settings: TrafficSettings, node: &Arc<Node>) 
             if filling.is_gone {
                 return;
             }
-            shared.work.wait(&mut filling);
+            drop(shared.work.wait(filling));
             continue;
         }
         if !filling.is_urgent && !filling.is_stopping {
-            shared.work.wait_for(&mut filling, PAUSE);
+            filling = wait_for(&shared.work, filling, PAUSE);
         }
         let lost = filling.take(&mut buffer);
         drop(filling);

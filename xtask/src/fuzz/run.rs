@@ -13,8 +13,8 @@ use crate::root;
 
 /// Most megabytes that a target may take: decoders of at most some kilobytes of input hold next to nothing.
 const MEMORY_MB_MAX: u32 = 1024;
-/// Most seconds for one input: a hundred thousand times the usual.
-const INPUT_SECONDS_MAX: u32 = 5;
+/// Most seconds for one input: a million times the usual, and more than a busy machine takes to come back to a process.
+const INPUT_SECONDS_MAX: u32 = 60;
 
 /// What is to be run.
 #[derive(Debug)]

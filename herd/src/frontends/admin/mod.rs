@@ -49,7 +49,7 @@ async fn serve(listener: TcpListener, service: Service) {
     while let Some(accepted) = service.stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, operator)) => {
-                if let Some(permit) = service.admission.admit(operator) {
+                if let Some(permit) = service.admission.admit_operator(operator) {
                     service.tasks.spawn(converse(stream, operator, permit, service.clone()));
                 }
             }

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::yield_now,
     time,
 };
 
@@ -20,18 +21,27 @@ use super::connection::Connection;
 const BACK_OFF_FIRST: Duration = Duration::from_millis(50);
 const BACK_OFF_LONGEST: Duration = Duration::from_secs(1);
 
+/// Connections accepted in a row, before whoever else is ready is served.
+const ACCEPTED_MAX: u32 = 8;
+
 /// Bytes of replies that the system may hold for a client, doubled by it for its own needs: two batches of replies.
 const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 /// Accepts until the service stops.
 pub(super) async fn serve(listener: TcpListener, service: Service) {
     let mut back_off = BACK_OFF_FIRST;
+    let mut accepted_in_a_row = 0;
     while let Some(accepted) = service.stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, client)) => {
                 back_off = BACK_OFF_FIRST;
                 if let Some(permit) = service.admission.admit(client) {
                     service.tasks.spawn(converse(stream, client, permit, service.clone()));
+                }
+                accepted_in_a_row += 1;
+                if accepted_in_a_row >= ACCEPTED_MAX {
+                    accepted_in_a_row = 0;
+                    yield_now().await;
                 }
             }
             // The client gave up before it was accepted.
@@ -58,7 +68,7 @@ async fn converse(stream: TcpStream, client: SocketAddr, permit: Permit, service
     let party = Party { channel: Channel::Client(permit.number()), peer: Some(client) };
     let gateway = &service.gateway;
     gateway.traffic().pen().came(party, gateway.clock(), "client");
-    let mut connection = Connection::new(stream, party, gateway.clone(), service.limits);
+    let mut connection = Connection::new(stream, party, gateway.clone(), service.limits, &service.turnstile);
     let departed = service.stop.run_until_cancelled(std::future::poll_fn(|cx| connection.poll(cx))).await;
     let departure = match departed {
         Some(departure) => departure,

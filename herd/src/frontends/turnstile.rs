@@ -1,0 +1,98 @@
+//! Who is served next: clients that ask little at once; those that have had their share one after the other, behind
+//! everybody else who is ready.
+//!
+//! Knows no protocol. The one thing to know: a server's answer is late by what stands before it in the runtime's queue, so
+//! of clients that send without end no more than one for each thread stands there, for one short turn.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::yield_now,
+    time::Instant,
+};
+use tokio_util::sync::PollSemaphore;
+
+/// Work that a client may ask for at once without standing in line, in commands; a tenth of a millisecond.
+const SHARE: u32 = 128;
+
+/// Work that a client is forgiven each millisecond: more than a person or a phone ever asks for, and little enough
+/// that a hundred clients of whom each asks for as much leave room for others.
+const FORGIVEN_PER_MS: u32 = 2;
+
+/// Most work that is remembered: half a second after it fell silent every client is like any other.
+const REMEMBERED_MAX: u32 = SHARE + 500 * FORGIVEN_PER_MS;
+
+/// Work of a turn that does not count: who asks one thing at a time costs others nothing that could be spared them.
+const FREE_PER_TURN: u32 = 8;
+
+/// The line of those who have had their share; all connections of a server stand in one.
+#[derive(Clone, Debug)]
+pub struct Turnstile(Arc<Semaphore>);
+
+impl Turnstile {
+    /// A line at the head of which one client for each of `threads` is served.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self(Arc::new(Semaphore::new(threads.max(1))))
+    }
+}
+
+/// What one connection has asked for lately, and its place in the line.
+pub struct Share {
+    line: PollSemaphore,
+    work: u32,
+    counted_at: Instant,
+    /// It is its turn as soon as all others who are ready have been served.
+    granted: Option<OwnedSemaphorePermit>,
+}
+
+impl Share {
+    /// Nothing was asked for yet.
+    #[must_use]
+    pub fn new(turnstile: &Turnstile, now: Instant) -> Self {
+        Self { line: PollSemaphore::new(Arc::clone(&turnstile.0)), work: 0, counted_at: now, granted: None }
+    }
+
+    /// Waits for this client's turn: at once for one that has asked for little. The turn ends when what is returned is dropped.
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<OwnedSemaphorePermit>> {
+        if let Some(granted) = self.granted.take() {
+            return Poll::Ready(Some(granted));
+        }
+        self.forgive(now);
+        if self.work < SHARE {
+            return Poll::Ready(None);
+        }
+        self.granted = ready!(self.line.poll_acquire(cx));
+        // Wakes this task behind all that is ready by then, sockets included; if something else does, it is no worse.
+        let _ = pin!(yield_now()).poll(cx);
+        Poll::Pending
+    }
+
+    /// Takes note of work in commands.
+    pub fn count(&mut self, work: u32) {
+        let counts = work.saturating_sub(FREE_PER_TURN);
+        self.work = self.work.saturating_add(counts).min(REMEMBERED_MAX);
+    }
+
+    fn forgive(&mut self, now: Instant) {
+        let millis = now.saturating_duration_since(self.counted_at).as_millis();
+        if millis > 0 {
+            let forgiven = u32::try_from(millis).unwrap_or(u32::MAX).saturating_mul(FORGIVEN_PER_MS);
+            self.work = self.work.saturating_sub(forgiven);
+            self.counted_at = now;
+        }
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Share").field("work", &self.work).finish_non_exhaustive()
+    }
+}
