@@ -96,3 +96,41 @@ impl fmt::Debug for Share {
         f.debug_struct("Share").field("work", &self.work).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, time::Duration};
+
+    use super::*;
+
+    /// Whether it may work at this time without a wait.
+    async fn goes_first(share: &mut Share, now: Instant) -> bool {
+        poll_fn(|cx| Poll::Ready(share.poll_turn(cx, now).is_ready())).await
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_little_never_waits() {
+        let (turnstile, now) = (Turnstile::new(1), Instant::now());
+        let mut share = Share::new(&turnstile, now);
+        for _ in 0..10_000 {
+            share.count(FREE_PER_TURN);
+            assert!(goes_first(&mut share, now).await);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_had_its_share_waits_for_the_one_before_and_is_forgiven() {
+        let (turnstile, now) = (Turnstile::new(1), Instant::now());
+        let mut floods = [0, 1].map(|_| Share::new(&turnstile, now));
+        for share in &mut floods {
+            share.count(10 * SHARE);
+            assert!(!goes_first(share, now).await);
+        }
+        let [first, second] = &mut floods;
+        let turn = poll_fn(|cx| first.poll_turn(cx, now)).await;
+        assert!(turn.is_some() && !goes_first(second, now).await, "one thread, one turn");
+        drop(turn);
+        assert!(poll_fn(|cx| second.poll_turn(cx, now)).await.is_some());
+        assert!(goes_first(first, now + Duration::from_secs(1)).await, "long ago");
+    }
+}

@@ -101,7 +101,8 @@ impl Server {
              [servers.Attacked.listen]\n{addresses}\n[servers.Neighbour.listen]\n{addresses}\n"
         );
         fs::write(&file, text)?;
-        command.args(["serve", name, "--config"]).arg(&file);
+        // A supervised server ends when its standard input does, that is with us.
+        command.args(["serve", name, "--supervised", "--config"]).arg(&file);
         let log = fs::File::create(folder.join(format!("{name}.err")))?;
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let out = process.stdout.take().context("no output to read")?;
