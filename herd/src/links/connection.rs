@@ -73,6 +73,17 @@ impl ConnectionError {
             Self::Random(_) | Self::Replaced | Self::Stopping => false,
         }
     }
+
+    /// This server wanted it so, or a moment's patience mends it.
+    pub(super) const fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Replaced
+                | Self::Stopping
+                | Self::Unwanted(Refusal::Duplicate, _)
+                | Self::Link(LinkError::RefusedByPeer(Refusal::Duplicate))
+        )
+    }
 }
 
 /// How a connection ended.

@@ -33,10 +33,12 @@ impl Patience {
         Self { pause: REDIAL_FIRST, told: None }
     }
 
-    /// Says why a connection with `whom` ended, and how long to wait before the next.
-    fn after(&mut self, whom: &str, ended: &Ended) -> Duration {
+    /// Says why a connection with `whom` ended, and how long to wait before the next. Whoever `is_stranger` was never met:
+    /// its address may be a slip of the pen, so the first reason is worth telling whatever it is.
+    fn after(&mut self, whom: &str, is_stranger: bool, ended: &Ended) -> Duration {
         let why = ended.why.to_string();
-        if ended.why.is_refusal() && self.told.as_ref() != Some(&why) {
+        let is_first = is_stranger && self.told.is_none() && !ended.why.is_passing();
+        if is_first || ended.why.is_refusal() && self.told.as_ref() != Some(&why) {
             // Said once: it is dialled again every few seconds until somebody mends it.
             tracing::warn!(neighbour = whom, why, "no link");
             self.told = Some(why);
@@ -71,7 +73,7 @@ impl Links {
             self.registry.dialled(&neighbour);
             let ended = self.dial(address, Some(neighbour.clone())).await;
             self.registry.ended(&neighbour, ended.why.to_string());
-            let pause = patience.after(&format!("{neighbour} ({address})"), &ended);
+            let pause = patience.after(&format!("{neighbour} ({address})"), false, &ended);
             if self.draining.run_until_cancelled(time::sleep(pause)).await.is_none() {
                 return;
             }
@@ -90,7 +92,8 @@ impl Links {
                 self.registry.dialled(name);
             }
             let ended = self.dial(contact.as_str(), None).await;
-            let pause = patience.after(contact.as_str(), &ended);
+            let is_stranger = known.is_none() && ended.neighbour.is_none();
+            let pause = patience.after(contact.as_str(), is_stranger, &ended);
             known = ended.neighbour.or(known);
             if self.draining.run_until_cancelled(time::sleep(pause)).await.is_none() {
                 return;

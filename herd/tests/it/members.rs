@@ -191,3 +191,16 @@ fn what_is_no_address_to_join_is_a_wrong_argument() {
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("expected the peer address of a running server"), "{}", run.stderr);
 }
+
+#[test]
+fn why_a_contact_is_no_contact_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Server::start(folder.path(), "A", ANY, &[]);
+    // A client's port is the likeliest slip of the pen; what was spent just now is nobody's.
+    let nobody = TcpListener::bind(ANY).unwrap().local_addr().unwrap();
+    for (name, wrong) in [("B", a.line), ("C", nobody)] {
+        let joiner = Server::start(folder.path(), name, ANY, &[wrong]);
+        let told = format!("no link neighbour=\"{wrong}\"");
+        line_with(&joiner.running.stderr, |line| line.contains(&told));
+    }
+}
