@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::anyhow;
 
-use super::{Failure, drawing};
+use super::{Failure, counted, drawing};
 use crate::{
     config::{Config, NearbyConfig, Preset, Shape},
     nearby::{MessagesConfig, NearbyError, PlacesConfig, embedded::Embedded, messages::Messages},
@@ -16,7 +16,7 @@ use crate::{
 /// Reads a configuration and draws the herd.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration file; the default preset if neither is given
+    /// The configuration file; without one the preset goloman
     file: Option<PathBuf>,
     /// A herd that ships: goloman, farmar, riley or bailey
     #[arg(long, conflicts_with = "file")]
@@ -119,10 +119,6 @@ fn list(config: &Config, servers: &[usize]) -> String {
     let names =
         servers.iter().filter_map(|&server| config.servers.get(server)).map(|server| server.name.as_str());
     names.collect::<Vec<_>>().join(" ")
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 #[cfg(test)]

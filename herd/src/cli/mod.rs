@@ -3,6 +3,7 @@
 //! 0: done. 1: failed at work. 2: wrong arguments or configuration.
 
 use std::{
+    fmt,
     future::Future,
     io::{self, Write},
     path::PathBuf,
@@ -36,7 +37,10 @@ Traffic logs: SERVER.log in the log_dir of the configuration; presets: logs/,
               riley logs/riley/ and bailey logs/bailey/
 Diagnostics:  on standard error; RUST_LOG=info says more, RUST_LOG=herd=debug
               much more
-Docs:         README.md; docs/configuration.md, members.md, protocol.md, places.md, log.md";
+Tables:       herd-data/SERVER, or SERVER in the data_dir of the configuration; presets:
+              riley herd-data/riley/ and bailey herd-data/bailey/
+Docs:         README.md; docs/: configuration.md, protocol.md, members.md, security.md,
+              storage.md, status.md, load.md, places.md, log.md";
 
 /// A herd of application servers for live locations
 #[derive(Debug, Parser)]
@@ -151,6 +155,11 @@ pub fn main() -> ExitCode {
     }
     complain(&format!("{error:#}"));
     ExitCode::from(code)
+}
+
+/// A number of things, `what` being one of them.
+fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
+    if count == N::from(1) { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn print_config(args: &HerdArgs) -> Result<(), Failure> {

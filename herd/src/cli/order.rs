@@ -31,12 +31,13 @@ pub(super) fn order(OrderArgs { addr }: &OrderArgs, order: &str) -> Result<Strin
         .write_all(format!("{order}\n").as_bytes())
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .context("cannot send")?;
-    let mut reply = String::new();
+    let mut reply = Vec::new();
     stream
         .take(REPLY_BYTES_MAX)
-        .read_to_string(&mut reply)
+        .read_to_end(&mut reply)
         .with_context(|| format!("no complete reply from {addr}"))?;
-    match reply.split_once(' ') {
+    // A peer address says bytes that are no text.
+    match String::from_utf8_lossy(&reply).split_once(' ') {
         Some(("ok", said)) => Ok(said.trim_end().to_owned()),
         Some(("error", said)) => Err(anyhow!("{addr} refused: {}", said.trim_end()).into()),
         _ => Err(anyhow!(

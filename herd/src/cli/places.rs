@@ -20,13 +20,13 @@ pub(super) struct PlacesArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum PlacesCommand {
-    /// Make one place index of OpenStreetMap PBF and XML and GeoNames TSV files
+    /// Makes one place index of OpenStreetMap PBF and XML and GeoNames TSV files
     Import(ImportArgs),
     /// Stops asking the provider of a running server, be it of places or of messages; what is cached is still told
     Pause(OrderArgs),
-    /// Asks it again
+    /// Asks the provider again
     Resume(OrderArgs),
-    /// Says how things stand with it
+    /// Says how things stand with the provider
     Status(OrderArgs),
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Context;
 
 use super::{
-    Failure,
+    Failure, counted,
     order::{OrderArgs, order},
 };
 use crate::frontends::admin::status::{LinkStatus, Status};
@@ -41,7 +41,7 @@ fn print(status: &Status) -> String {
     let rows: Vec<_> = [heads].into_iter().chain(status.links.iter().map(row)).collect();
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max();
     let widths: Vec<_> = (0..HEADS.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = format!("{}: {} clients\n", status.server, status.clients);
+    let mut text = format!("{}: {}\n", status.server, counted(status.clients, "client"));
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
@@ -62,9 +62,13 @@ fn print(status: &Status) -> String {
         text += &format!("out of reach: {}\n", names(false).join(" "));
     }
     if let Some(disk) = &status.disk {
-        let synced =
-            disk.unsynced_ms.map_or_else(|| "synced".to_owned(), |ms| format!("not synced for {ms} ms"));
-        text += &format!("disk: {} not written, {synced}\n", bytes(disk.lag_bytes));
+        let said = match (disk.lag_bytes, disk.unsynced_ms) {
+            (0, None) => "all written and synced".to_owned(),
+            (0, Some(ms)) => format!("all written, not synced for {ms} ms"),
+            (lag, None) => format!("{} not written yet, the rest synced", bytes(lag)),
+            (lag, Some(ms)) => format!("{} not written yet, not synced for {ms} ms", bytes(lag)),
+        };
+        text += &format!("disk: {said}\n");
         if let Some(error) = &disk.error {
             text += &format!("disk: {error}\n");
         }
@@ -73,7 +77,10 @@ fn print(status: &Status) -> String {
 }
 
 fn row(link: &LinkStatus) -> [String; HEADS.len()] {
-    let lag = link.lag_reports.zip(link.lag_ms).map(|(reports, ms)| format!("{reports} reports, {ms} ms"));
+    let lag = link
+        .lag_reports
+        .zip(link.lag_ms)
+        .map(|(reports, ms)| format!("{}, {ms} ms", counted(reports, "report")));
     [
         link.neighbour.clone(),
         link.state.clone(),
@@ -145,7 +152,7 @@ Holiday  down     no      -                10 MiB  999 B     4        17      0
 Holiday: connection refused
 reachable: Goloman Hands
 out of reach: Holiday
-disk: 52 B not written, not synced for 4 ms
+disk: 52 B not written yet, not synced for 4 ms
 disk: disk full
 ";
         assert_eq!(print(&status), expected);

@@ -169,6 +169,9 @@ fn things_to_try(config: &Config, servers: &[(&Name, AddressOverride)], demo: De
          {program} whatsat {asked} kiwi.cs.ucla.edu {question}\n  \
          {program} send {third} 'IAMAT bike.example {PARIS} 1520023934.918963997' 'WHATSAT bike.example {small}'\n"
     );
+    if let Some(admin) = servers.get(first).and_then(|(_, addresses)| addresses.admin) {
+        text += &format!("  {program} status {admin}\n");
+    }
     if let Some(somebody) = demo.somebody() {
         text += &format!(
             "\n{} made-up clients move about the world's cities; where is this one?\n  \
@@ -249,6 +252,7 @@ mod tests {
         assert!(text.contains(told), "{text}");
         assert!(text.contains("herd whatsat 127.0.0.1:12003 kiwi.cs.ucla.edu 10 5\n"), "{text}");
         assert!(text.contains("herd send 127.0.0.1:12001 'IAMAT "), "{text}");
+        assert!(text.contains("\n  herd status 127.0.0.1:12200\n"), "{text}");
         assert!(!text.contains("made-up"), "{text}");
     }
 
