@@ -60,7 +60,7 @@ impl Folder {
 
     /// The stores that were moved aside, oldest first.
     pub(super) fn damaged(&self) -> Vec<PathBuf> {
-        let mut numbers: Vec<u64> = fs::read_dir(&self.path)
+        let mut numbers: Vec<u32> = fs::read_dir(&self.path)
             .into_iter()
             .flatten()
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix(DAMAGED)?.parse().ok())
@@ -76,7 +76,7 @@ impl Folder {
         if store.exists() && keep_old {
             let damaged = self.damaged();
             let last = damaged.last().and_then(|path| path.extension()?.to_str()?.strip_prefix("damaged-"));
-            let number = last.and_then(|text| text.parse::<u64>().ok()).map_or(1, |last| last + 1);
+            let number = last.and_then(|text| text.parse::<u32>().ok()).map_or(1, |last| u64::from(last) + 1);
             fs::rename(&store, self.path.join(format!("{DAMAGED}{number}")))?;
             for superfluous in damaged.iter().rev().skip(DAMAGED_MAX - 1) {
                 fs::remove_dir_all(superfluous)?;

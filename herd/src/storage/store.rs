@@ -148,8 +148,13 @@ impl Store {
             Ok(Err(error)) => store.fault = Some(error.to_string()),
             Err(error) => store.fault = Some(error.to_string()),
         }
-        if let Err(error) = store.recollect() {
-            store.fault = Some(error.to_string());
+        match store.recollect() {
+            // Both are written at once, and no checksum is over them: obeyed, a wrong one would have all blocks forgotten.
+            Ok(round) if round.cast_unsigned() != store.forget_before => {
+                store.fault = Some("it is damaged where it says what is of no use any more".to_owned());
+            }
+            Ok(_) => {}
+            Err(error) => store.fault = Some(error.to_string()),
         }
         Ok(store)
     }
@@ -160,8 +165,8 @@ impl Store {
         Ok(Identity::decode(&bytes))
     }
 
-    /// Finds out what it holds.
-    fn recollect(&mut self) -> rusqlite::Result<()> {
+    /// Finds out what it holds; the last complete round.
+    fn recollect(&mut self) -> rusqlite::Result<i64> {
         let sql = "SELECT round, forget_before, is_complete FROM state WHERE id = 1";
         let row: (i64, i64, bool) =
             self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
@@ -179,7 +184,7 @@ impl Store {
         };
         self.forget_before = forget_before.cast_unsigned();
         self.is_complete = is_complete;
-        Ok(())
+        Ok(round)
     }
 
     /// What is wrong with it, if that was seen already: then it is good for reading, but not for writing.

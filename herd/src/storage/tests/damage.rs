@@ -233,6 +233,27 @@ fn lives_that_end_early_push_out_no_store_that_is_still_needed() {
     }
 }
 
+#[test]
+fn a_wrong_note_of_what_is_of_no_use_has_nothing_forgotten() {
+    let home = tempfile::tempdir().unwrap();
+    let first = node(1);
+    report(&first, 0..CLIENTS, 1);
+    let mut pen = recovered(home.path(), &first).unwrap();
+    write_all(&mut pen);
+    drop(pen);
+    let database = rusqlite::Connection::open(home.path().join("reports/store.db")).unwrap();
+    database.execute("UPDATE state SET forget_before = forget_before + 1024", []).unwrap();
+    drop(database);
+    let second = node(2);
+    let mut pen = recovered(home.path(), &second).unwrap();
+    report(&second, 0..1, 2);
+    write_all(&mut pen);
+    drop(pen);
+    let third = node(3);
+    drop(recovered(home.path(), &third).unwrap());
+    assert_eq!((third.clients(), third.digest()), (CLIENTS, second.digest()));
+}
+
 fn files_aside(home: &Path) -> Vec<String> {
     let names = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("reports.damaged")).collect()
