@@ -100,6 +100,11 @@ impl Handshake {
         Self { identity, side, expected, ours, theirs: None }
     }
 
+    /// Whom we dialled, if we did.
+    pub(super) const fn expected(&self) -> Option<&Name> {
+        self.expected.as_ref()
+    }
+
     /// Takes a frame in: the peer, once it has proved who it is. Appends what is to be said.
     pub(super) fn handle(&mut self, frame: Frame<'_>, out: &mut Vec<u8>) -> Result<Option<Peer>, LinkError> {
         match (frame, self.theirs.take()) {

@@ -168,7 +168,8 @@ impl Link {
             _ => (0, LogPosition::default()),
         };
         peer::encode(&mut self.outbox, &Frame::Resume { incarnation, position });
-        self.state = State::Open(Box::new(Open::new(node, peer.clone(), self.side, position, now)));
+        let open = Open::new(node, peer.clone(), self.side, position, (self.began_at, now));
+        self.state = State::Open(Box::new(open));
     }
 
     /// Tells the peer why the connection is about to be closed.
@@ -246,8 +247,16 @@ impl Link {
                 open.handle_time(node, now, &mut self.outbox);
                 Ok(())
             }
-            State::Open(_) => Err(LinkError::Silent(silent)),
+            State::Open(open) => {
+                node.members().unanswered(&open.peer().server);
+                Err(LinkError::Silent(silent))
+            }
             State::Greeting(_) | State::Proved(_) if handshake >= HANDSHAKE_MAX => {
+                if let State::Greeting(greeting) = &self.state
+                    && let Some(expected) = greeting.expected()
+                {
+                    node.members().unanswered(expected);
+                }
                 Err(LinkError::Silent(handshake))
             }
             State::Greeting(_) | State::Proved(_) => Ok(()),

@@ -26,6 +26,8 @@ const NAMES_PER_FRAME: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Open {
     peer: Peer,
+    /// When the connection began.
+    began_at: Moment,
     source: Source,
     /// The revision of the members that the peer has been told.
     told: u64,
@@ -54,12 +56,20 @@ pub(super) struct Voice<'a> {
 }
 
 impl Open {
-    pub(super) fn new(node: &Node, peer: Peer, side: Side, merged: LogPosition, now: Moment) -> Self {
+    /// A link on a connection that began at the first of the two times, and is one from the second on.
+    pub(super) fn new(
+        node: &Node,
+        peer: Peer,
+        side: Side,
+        merged: LogPosition,
+        (began_at, now): (Moment, Moment),
+    ) -> Self {
         node.members().link_up(&peer.server);
         Self {
             told: 0,
             source: node.source_of(&peer.server, peer.incarnation),
             peer,
+            began_at,
             cursor: None,
             said: LogPosition::default(),
             announced: 0,
@@ -119,7 +129,8 @@ impl Open {
             Frame::Hello(_) | Frame::Proof(_) => return Err(LinkError::OutOfTurn),
             Frame::Refused(refusal) => {
                 let server = self.peer.server.clone();
-                if refusal == Refusal::Claimed && node.members().is_refused_for_good(now.moment) {
+                let is_for_good = || node.members().is_refused_for_good(&server, self.began_at, now.moment);
+                if refusal == Refusal::Claimed && is_for_good() {
                     voice.events.push(LinkEvent::Claimed(Claim::Refused(server)));
                 }
                 return Err(LinkError::RefusedByPeer(refusal));

@@ -55,8 +55,8 @@ struct Known {
     revision: u64,
     /// Open connections by neighbour: for a moment there are two when one takes the place of the other.
     connections: BTreeMap<Name, usize>,
-    /// Since when neighbours have refused us because another server has our name, and none has accepted us.
-    refused_since: Option<Moment>,
+    /// Since when each neighbour has refused us because another server has our name, while none has accepted us.
+    refused_since: BTreeMap<Name, Moment>,
 }
 
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Members {
             has_left: false,
             revision: 1,
             connections: BTreeMap::new(),
-            refused_since: None,
+            refused_since: BTreeMap::new(),
         };
         Self {
             own: name.clone(),
@@ -132,7 +132,7 @@ impl Members {
         self.change(|known| {
             let before = known.revision;
             // Whoever refuses us would not tell us anything.
-            known.refused_since = None;
+            known.refused_since.clear();
             let mut claim = None;
             for fact in facts {
                 if fact.name == self.own {
@@ -188,12 +188,18 @@ impl Members {
         });
     }
 
-    /// A neighbour that proved itself refused us because it is linked with another server of our name. Whether that has
+    /// `neighbour`, which proved itself, refused us because it is linked with another server of our name, on a connection that
+    /// began at `asked_at`: what it answers late it may have heard from a former life of ours. Whether that has
     /// gone on, with no neighbour accepting us, for longer than a former life of ours could be taken for alive.
-    pub(crate) fn is_refused_for_good(&self, now: Moment) -> bool {
+    pub(crate) fn is_refused_for_good(&self, neighbour: &Name, asked_at: Moment, now: Moment) -> bool {
         let mut known = self.known.lock();
-        let since = *known.refused_since.get_or_insert(now);
-        now.since(since) >= CLAIM_MAX
+        let since = *known.refused_since.entry(neighbour.clone()).or_insert(now);
+        asked_at.since(since) >= CLAIM_MAX
+    }
+
+    /// A neighbour left us without an answer: it stood still, so what it refused us for before says nothing any more.
+    pub(crate) fn unanswered(&self, neighbour: &Name) {
+        self.known.lock().refused_since.remove(neighbour);
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {

@@ -234,9 +234,25 @@ fn more_servers_than_there_can_be_are_not_kept() {
 #[test]
 fn only_refusals_that_go_on_mean_that_the_name_is_taken() {
     let a = members("A", 1, 0);
-    assert!(!a.is_refused_for_good(at(10)));
-    assert!(!a.is_refused_for_good(at(13)));
+    let b = Name::new("B").unwrap();
+    let refused = |asked_at, answered_at| a.is_refused_for_good(&b, at(asked_at), at(answered_at));
+    assert!(!refused(10, 10));
+    assert!(!refused(13, 13));
     a.merge(NEIGHBOUR, vec![fact("B", 2)], at(13));
-    assert!(!a.is_refused_for_good(at(14)), "one neighbour has accepted it meanwhile");
-    assert!(a.is_refused_for_good(at(18)));
+    assert!(!refused(14, 14), "one neighbour has accepted it meanwhile");
+    assert!(refused(18, 18));
+}
+
+/// Broke: a server that came back after a power cut stopped for good if its neighbour stood still at that time: the
+/// neighbour refused it before and, having read late what the former life had sent, after that.
+#[test]
+fn a_neighbour_that_stood_still_does_not_mean_that_the_name_is_taken() {
+    let a = members("A", 1, 0);
+    let b = Name::new("B").unwrap();
+    assert!(!a.is_refused_for_good(&b, at(10), at(10)));
+    assert!(!a.is_refused_for_good(&b, at(13), at(15)), "what is answered late was asked early");
+    a.unanswered(&b);
+    assert!(!a.is_refused_for_good(&b, at(17), at(17)), "and what came before no answer counts no more");
+    assert!(!a.is_refused_for_good(&Name::new("C").unwrap(), at(30), at(30)), "each neighbour for itself");
+    assert!(a.is_refused_for_good(&b, at(21), at(21)));
 }
