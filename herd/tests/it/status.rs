@@ -38,7 +38,7 @@ fn a_link_is_shown_up_down_and_up_again() {
     let down = link(&flock, "Holiday", "Welsh", |link| link["state"] == "down" && !link["ended"].is_null());
     assert_eq!((&down["is_synced"], &down["lag_ms"]), (&false.into(), &Value::Null));
     let shown = finish(&["status", &flock.admin("Holiday").to_string()]).stdout;
-    assert!(shown.starts_with("Holiday: 1 clients\nlink "), "{shown}");
+    assert!(shown.starts_with("Holiday: 1 client\nlink "), "{shown}");
     assert!(shown.contains("\nWelsh    down "), "{shown}");
     assert!(shown.contains("\nreachable: Goloman Hands Holiday Wilkes\nout of reach: Welsh\n"), "{shown}");
     flock.start("Welsh");
