@@ -23,16 +23,22 @@ pub enum NameError {
     /// A character that is not allowed.
     #[error("a name is made of letters, digits, '-', '_' and '.', not {0:?}")]
     Character(char),
+    /// `.` or `..`: folders are named after servers.
+    #[error("a name is not {0:?}")]
+    Folder(&'static str),
 }
 
 impl Name {
     /// Checks a name.
     ///
     /// # Errors
-    /// The text is empty, too long, or holds a character other than ASCII letters, digits, `-`, `_`, `.`.
+    /// The text is empty, too long, `.` or `..`, or holds a character other than ASCII letters, digits, `-`, `_`, `.`.
     pub fn new(text: &str) -> Result<Self, NameError> {
         if text.is_empty() || text.len() > NAME_BYTES_MAX {
             return Err(NameError::Length(text.len()));
+        }
+        if let Some(folder) = [".", ".."].into_iter().find(|folder| *folder == text) {
+            return Err(NameError::Folder(folder));
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         match text.chars().find(|&c| !allowed(c)) {
@@ -155,4 +161,19 @@ impl KnownServers<'_> {
 fn position(names: &[Known], name: &Name) -> Option<ServerIndex> {
     // A herd has a handful of servers: a scan beats a map.
     names.iter().position(|known| known.name == *name).and_then(|i| u16::try_from(i).ok()).map(ServerIndex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_plain_and_no_folder_of_another() {
+        for good in ["Goloman", "a", "x_1.y-2", "...", &"n".repeat(NAME_BYTES_MAX)] {
+            assert!(Name::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a b", "a/b", "ä", "a\n", &"n".repeat(NAME_BYTES_MAX + 1)] {
+            assert!(Name::new(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use herd_core::{
 use proptest::{prelude::*, sample::select};
 
 fn name() -> impl Strategy<Value = Name> {
-    "[A-Za-z0-9._-]{1,64}".prop_map(|text| Name::new(&text).unwrap())
+    "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}".prop_map(|text| Name::new(&text).unwrap())
 }
 
 fn timestamp() -> impl Strategy<Value = Timestamp> {
