@@ -68,7 +68,7 @@ impl Default for Limits {
         Self {
             line_bytes_max: limits::LINE_BYTES_MAX as u64,
             connections_max: 16_384,
-            connections_per_address_max: 4096,
+            connections_per_address_max: 12_288,
             idle_timeout: Duration::from_secs(600),
             reply_bytes_max: 1 << 20,
             clients_max: u32::try_from(limits::CLIENTS_MAX).unwrap_or(u32::MAX),

@@ -65,7 +65,7 @@ impl Default for ClientLimits {
         Self {
             line_bytes_max: LINE_BYTES_MAX,
             connections_max: 16_384,
-            connections_per_address_max: 4096,
+            connections_per_address_max: 12_288,
             idle_timeout: Duration::from_secs(600),
             reply_bytes_max: 1024 * 1024,
         }
