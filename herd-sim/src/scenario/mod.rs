@@ -161,6 +161,13 @@ impl Scenario {
         self.network.transfer_ms(clients.count as u64 * (LEAVES as u64 * 8 + report_bytes))
     }
 
+    /// How long it takes at worst until a link that was slow to its end has sent all that was ever reported.
+    pub(crate) fn drain_ms(&self) -> u64 {
+        let clients = &self.clients;
+        let reports = clients.reports_per_second * self.duration_ms / 1000;
+        self.network.transfer_ms(reports * (80 + clients.id_bytes.1 as u64))
+    }
+
     /// Leaves something out.
     #[must_use]
     pub fn reduced(mut self, cut: Cut) -> Self {
