@@ -19,8 +19,8 @@ use tokio::{
 };
 use tokio_util::sync::PollSemaphore;
 
-/// Work that a client may ask for at once without standing in line, in commands; a tenth of a millisecond.
-const SHARE: u32 = 128;
+/// Work that a client may ask for at once without standing in line, in commands: less than a tenth of a millisecond.
+const SHARE: u32 = 64;
 
 /// Work that a client is forgiven each millisecond: more than a person or a phone ever asks for, and little enough
 /// that a hundred clients of whom each asks for as much leave room for others.

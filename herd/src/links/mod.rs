@@ -23,7 +23,7 @@ use herd_core::link::Identity;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    time,
+    task, time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -105,7 +105,11 @@ impl Links {
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         while let Some(accepted) = self.draining.run_until_cancelled(listener.accept()).await {
             match accepted {
-                Ok((stream, address)) => self.welcome(stream, address),
+                Ok((stream, address)) => {
+                    self.welcome(stream, address);
+                    // Whoever connects again and again stands behind all others who are ready.
+                    task::yield_now().await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a neighbour");
                     time::sleep(ACCEPT_PAUSE).await;
