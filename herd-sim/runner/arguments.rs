@@ -4,7 +4,7 @@ use std::{num::NonZero, ops::Range, thread};
 
 use herd_sim::{Cut, scenario::FaultKind};
 
-pub(crate) const USAGE: &str = "[--seeds N | --seed S] [--scenario X] [--jobs N] [--no-shrink] [--show]\n\
+pub(crate) const USAGE: &str = "[--seeds N | --seeds FIRST..END | --seed S] [--scenario X] [--jobs N] [--no-shrink] [--show]\n\
      \u{20}                [--without FAULT,..] [--servers N] [--clients N] [--until MS]";
 
 /// Runs when nobody says how many.
@@ -35,7 +35,11 @@ impl Arguments {
             let mut value = || arguments.next().ok_or_else(|| format!("missing value: {argument}"));
             match argument.as_str() {
                 "--scenario" => wanted.scenario = Some(value()?),
-                "--seeds" => wanted.seeds = 0..number(&value()?)?,
+                "--seeds" => {
+                    let seeds = value()?;
+                    let (first, end) = seeds.split_once("..").unwrap_or(("0", &seeds));
+                    wanted.seeds = number(first)?..number(end)?;
+                }
                 "--seed" => {
                     let seed: u64 = number(&value()?)?;
                     wanted.seeds = seed..seed.saturating_add(1);

@@ -214,7 +214,9 @@ impl Run<'_> {
 
     fn end_watch(&mut self, watch: &Watch) {
         let end = millis(self.world.scenario.duration_ms);
-        if watch.since < end + SILENCE_MAX_NS && self.has_lost_links(watch) {
+        // Two that dialled each other may have linked a moment before, and one of the two connections has to go.
+        let settled = end + SILENCE_MAX_NS + HANDSHAKE_MAX.as_secs() * 1_000_000_000;
+        if watch.since < settled && self.has_lost_links(watch) {
             self.phase = Phase::Linking;
             return;
         }
