@@ -13,6 +13,18 @@ pub enum Command<'a> {
     Invalid,
 }
 
+impl<'a> Command<'a> {
+    /// Whom it is about.
+    #[must_use]
+    pub const fn client(&self) -> Option<ClientId<'a>> {
+        match self {
+            Self::Iamat(iamat) => Some(iamat.client),
+            Self::Whatsat(whatsat) => Some(whatsat.client),
+            Self::Invalid => None,
+        }
+    }
+}
+
 /// A client's claim to be somewhere at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Iamat<'a> {
@@ -82,7 +94,7 @@ impl<'a> ClientId<'a> {
 
     /// Checks a field of a line, which is neither empty nor has white space in it.
     pub(crate) fn from_field(field: &'a [u8]) -> Option<Self> {
-        str::from_utf8(field).is_ok().then_some(Self(field))
+        (field.is_ascii() || str::from_utf8(field).is_ok()).then_some(Self(field))
     }
 
     /// The ID's bytes.

@@ -34,10 +34,20 @@ impl<'a> Location<'a> {
     /// assert!(Location::parse(b"+90.0000000000000000001-118").is_none());
     /// ```
     #[must_use]
+    #[inline(always)]
     pub fn parse(text: &'a [u8]) -> Option<Self> {
+        let (location, rest) = Self::take(text)?;
+        rest.is_empty().then_some(location)
+    }
+
+    /// The location at the start of `text`, and what follows it.
+    #[inline(always)]
+    pub(crate) fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (latitude, rest) = Coordinate::take(text, LATITUDE)?;
         let (longitude, rest) = Coordinate::take(rest, LONGITUDE)?;
-        matches!(rest, b"" | b"/").then_some(Self { text, latitude, longitude })
+        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+        let text = text.get(..text.len() - rest.len())?;
+        Some((Self { text, latitude, longitude }, rest))
     }
 
     /// The text, byte for byte.
@@ -171,6 +181,7 @@ struct Coordinate {
 
 impl Coordinate {
     /// The coordinate at the start of `text`, and what follows it.
+    #[inline(always)]
     fn take(text: &[u8], range: Range) -> Option<(Self, &[u8])> {
         let (is_negative, unsigned) = match text.split_first()? {
             (b'+', rest) => (false, rest),

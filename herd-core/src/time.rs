@@ -91,7 +91,8 @@ pub struct Now {
 pub struct ClientTime<'a> {
     text: &'a [u8],
     at: Timestamp,
-    packed: Option<PackedTime>,
+    /// Digits after the point, if the text follows from the numbers.
+    packed_digits: Option<u8>,
 }
 
 impl<'a> ClientTime<'a> {
@@ -107,15 +108,15 @@ impl<'a> ClientTime<'a> {
     /// assert!(ClientTime::parse(b"9223372036.854775808").is_none());
     /// ```
     #[must_use]
+    #[inline(always)]
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let decimal = Decimal::parse(text)?;
         let seconds = decimal.whole()?;
         let nanos = seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(decimal.fraction_units(9))?;
         let at = Timestamp(nanos);
         let is_packed = decimal.fraction_digits() <= 9 && (decimal.integer_digits() == 1 || text[0] != b'0');
-        let fraction_digits = u8::try_from(decimal.fraction_digits()).ok().filter(|_| is_packed);
-        let packed = fraction_digits.map(|fraction_digits| PackedTime { at, fraction_digits });
-        (at <= Timestamp::MAX).then_some(Self { text, at, packed })
+        let packed_digits = u8::try_from(decimal.fraction_digits()).ok().filter(|_| is_packed);
+        (at <= Timestamp::MAX).then_some(Self { text, at, packed_digits })
     }
 
     /// The text, byte for byte.
@@ -132,8 +133,8 @@ impl<'a> ClientTime<'a> {
 
     /// The time without its text, if the text follows from the numbers.
     #[must_use]
-    pub const fn packed(&self) -> Option<PackedTime> {
-        self.packed
+    pub fn packed(&self) -> Option<PackedTime> {
+        self.packed_digits.map(|fraction_digits| PackedTime { at: self.at, fraction_digits })
     }
 }
 

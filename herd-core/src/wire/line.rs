@@ -5,7 +5,7 @@
 
 use crate::{
     command::{ClientId, Command, Iamat, QuestionLimits, Whatsat, is_white_space},
-    decimal::print_whole,
+    decimal::print_seconds,
     position::Location,
     time::ClientTime,
 };
@@ -22,14 +22,29 @@ use crate::{
 /// assert_eq!(line::parse(b"WHATSAT kiwi 51 5", &limits), Command::Invalid);
 /// ```
 #[must_use]
+#[inline]
 pub fn parse<'a>(line: &'a [u8], limits: &QuestionLimits) -> Command<'a> {
     // A telnet's NUL belongs to the end of the line, not to its last field.
-    let command = match fields(copy_of(line)) {
+    let line = copy_of(line);
+    if let Some(iamat) = usual_iamat(line) {
+        return Command::Iamat(iamat);
+    }
+    let command = match fields(line) {
         Some([b"IAMAT", client, location, time]) => iamat(client, location, time),
         Some([b"WHATSAT", client, radius_km, bound]) => whatsat(client, radius_km, bound, limits),
         Some(_) | None => None,
     };
     command.unwrap_or(Command::Invalid)
+}
+
+/// An IAMAT as nearly every client sends it, with one space between its fields: in one go, each byte looked at once.
+#[inline]
+fn usual_iamat(line: &[u8]) -> Option<Iamat<'_>> {
+    let rest = line.strip_prefix(b"IAMAT ")?;
+    let (client, rest) = rest.split_at_checked(field_bytes(rest)).filter(|(client, _)| !client.is_empty())?;
+    let (location, rest) = Location::take(rest.strip_prefix(b" ")?)?;
+    let time = ClientTime::parse(rest.strip_prefix(b" ")?)?;
+    Some(Iamat { client: ClientId::from_field(client)?, location, time })
 }
 
 /// A line (without its LF) as a reply repeats it: without a CR, or the CR NUL of telnet, at its end.
@@ -67,18 +82,45 @@ pub fn print_at(
     location: &[u8],
     time: &[u8],
 ) {
-    out.extend_from_slice(b"AT ");
-    out.extend_from_slice(server.as_bytes());
-    out.extend_from_slice(if skew_nanos < 0 { b" -" } else { b" +" });
-    let nanos = skew_nanos.unsigned_abs();
-    print_whole(out, nanos / 1_000_000_000, 1);
-    out.push(b'.');
-    print_whole(out, nanos % 1_000_000_000, 9);
+    print_taker(out, server, skew_nanos);
     for field in [client, location, time] {
         out.push(b' ');
         out.extend_from_slice(field);
     }
     out.push(b'\n');
+}
+
+/// Appends the reply to an IAMAT, which was all of `line`: the line that tells its report.
+pub fn print_reply(out: &mut Vec<u8>, server: &str, skew_nanos: i64, line: &[u8], iamat: &Iamat<'_>) {
+    let (client, location, time) = (iamat.client.as_bytes(), iamat.location.text(), iamat.time.text());
+    out.reserve(server.len() + line.len() + SKEW_BYTES_MAX);
+    let Some(words) = words_as_printed(line, [client, location, time]) else {
+        return print_at(out, server, skew_nanos, client, location, time);
+    };
+    print_taker(out, server, skew_nanos);
+    out.extend_from_slice(words);
+    out.push(b'\n');
+}
+
+/// A space, sign, eleven digits (2^63 nanoseconds have ten before the point), the point, nine digits.
+const SKEW_BYTES_MAX: usize = 1 + 1 + 11 + 1 + 9;
+
+fn print_taker(out: &mut Vec<u8>, server: &str, skew_nanos: i64) {
+    out.extend_from_slice(b"AT ");
+    out.extend_from_slice(server.as_bytes());
+    out.extend_from_slice(if skew_nanos < 0 { b" -" } else { b" +" });
+    print_seconds(out, skew_nanos.unsigned_abs());
+}
+
+/// The part of `line` that is these fields, each behind one space, as nearly every client sends them: one copy in place of six.
+fn words_as_printed<'a>(line: &'a [u8], [client, location, time]: [&[u8]; 3]) -> Option<&'a [u8]> {
+    let words = line.strip_prefix(b"IAMAT")?;
+    let location_at = 1 + client.len();
+    let time_at = location_at + 1 + location.len();
+    // Where a field begins behind each of these spaces, it is the one that is expected there.
+    let words = words.get(..time_at + 1 + time.len())?;
+    let begins = |at: usize| matches!(words.get(at..at + 2), Some(&[b' ', first]) if !is_white_space(first));
+    [0, location_at, time_at].into_iter().all(begins).then_some(words)
 }
 
 fn iamat<'a>(client: &'a [u8], location: &'a [u8], time: &'a [u8]) -> Option<Command<'a>> {
@@ -117,6 +159,7 @@ fn next_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Bytes before the first white space, or all. Looks at eight at a time: white space is below 0x21, as little else is.
+#[inline]
 fn field_bytes(bytes: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let mut at = 0;
