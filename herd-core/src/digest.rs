@@ -3,7 +3,7 @@
 //! A shard's clients fall into leaves by their key; a leaf is the XOR of the fingerprints of its reports, so an update
 //! costs two XORs. Equal digests mean equal tables up to the chance of 2^-64; the digest says nothing of order.
 
-use crate::limits::LEAVES;
+use crate::{limits::LEAVES, prefetch::prefetch};
 
 /// The hashes of one shard.
 #[derive(Debug)]
@@ -22,6 +22,13 @@ impl Digest {
         if let Some(hash) = self.leaves.get_mut(usize::from(leaf)) {
             *hash ^= fingerprint;
             self.root ^= fingerprint;
+        }
+    }
+
+    /// Has a leaf brought near that is toggled soon.
+    pub(crate) fn expect(&self, leaf: u8) {
+        if let Some(hash) = self.leaves.get(usize::from(leaf)) {
+            prefetch(hash);
         }
     }
 

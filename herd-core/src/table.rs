@@ -23,7 +23,29 @@ const CACHE_LINE_BYTES: usize = 64;
 
 /// Where in the arena a record starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Offset(u32);
+struct Offset(u32);
+
+/// Where in the arena a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    offset: Offset,
+    bytes: usize,
+}
+
+/// Where in memory an index is, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IndexPlace {
+    pub(crate) address: usize,
+    pub(crate) mask: usize,
+}
+
+impl IndexPlace {
+    /// Where the search for a hash begins.
+    #[inline]
+    pub(crate) fn address_of(self, hash: SlotHash) -> usize {
+        self.address.wrapping_add(home(hash, self.mask).wrapping_mul(size_of::<u64>()))
+    }
+}
 
 /// A client's place in the index: any hash that attackers cannot foresee.
 pub(crate) type SlotHash = u64;
@@ -49,8 +71,8 @@ impl Table {
         self.arena.len()
     }
 
-    /// Where the record of `client` is.
-    pub(crate) fn find(&self, hash: SlotHash, client: &[u8]) -> Option<Offset> {
+    /// Where the record of `client` is, and what it says.
+    pub(crate) fn find(&self, hash: SlotHash, client: &[u8]) -> Option<(Spot, Record<'_>)> {
         if self.index.is_empty() {
             return None;
         }
@@ -61,20 +83,19 @@ impl Table {
             if entry == 0 {
                 return None;
             }
-            let offset = Offset(low(entry) - 1);
-            if entry >> 32 == hash >> 32 && self.get(offset).is_some_and(|r| r.client() == client) {
-                return Some(offset);
+            if entry >> 32 == hash >> 32 {
+                let offset = Offset(low(entry) - 1);
+                if let Some(record) = self.get(offset).filter(|record| record.client() == client) {
+                    return Some((Spot { offset, bytes: record.bytes().len() }, record));
+                }
             }
             slot = (slot + 1) & mask;
         }
     }
 
-    /// First of two steps before [`Table::find`]: has the place in the index brought near.
-    pub(crate) fn expect_slot(&self, hash: SlotHash) {
-        let mask = self.index.len().wrapping_sub(1);
-        if let Some(slot) = self.index.get(home(hash, mask)) {
-            prefetch(slot);
-        }
+    /// Where the index is, for the first of two steps before [`Table::find`]: to have a place in it brought near.
+    pub(crate) fn index_place(&self) -> IndexPlace {
+        IndexPlace { address: self.index.as_ptr().addr(), mask: self.index.len().wrapping_sub(1) }
     }
 
     /// Second step: has the record brought near that the index names there, if it may be the one.
@@ -93,20 +114,18 @@ impl Table {
         }
     }
 
-    /// The record at an offset that [`Table::find`] gave, as long as nothing was put in between.
-    pub(crate) fn get(&self, offset: Offset) -> Option<Record<'_>> {
+    fn get(&self, offset: Offset) -> Option<Record<'_>> {
         Record::locate(self.arena.get(offset.0 as usize..)?).ok()
     }
 
-    /// Puts `record` in the place of the one at `offset`, which is of the same client.
+    /// Puts `record` in the place of the one that [`Table::find`] found there, which is of the same client.
     pub(crate) fn replace(
         &mut self,
-        offset: Offset,
+        Spot { offset, bytes: old_bytes }: Spot,
         record: &[u8],
         hash: SlotHash,
         rehash: impl Fn(&[u8]) -> SlotHash,
     ) {
-        let Some(old_bytes) = self.get(offset).map(|old| old.bytes().len()) else { return };
         let start = offset.0 as usize;
         if old_bytes == record.len() {
             if let Some(place) = self.arena.get_mut(start..start + old_bytes) {

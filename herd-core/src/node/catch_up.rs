@@ -10,13 +10,13 @@ impl Node {
     /// The hash of each shard.
     #[must_use]
     pub fn shard_digests(&self) -> Vec<u64> {
-        self.shards.iter().map(|shard| shard.lock().digest().root()).collect()
+        self.shards.iter().map(|shard| shard.digest().root()).collect()
     }
 
     /// The hash of each leaf of a shard.
     #[must_use]
     pub fn leaf_digests(&self, shard: u8) -> Vec<u64> {
-        self.shard(shard).map(|shard| shard.digest().leaves().to_vec()).unwrap_or_default()
+        self.shards.lock(shard).map(|shard| shard.digest().leaves().to_vec()).unwrap_or_default()
     }
 
     /// A hash of the whole table: equal on two nodes that hold the same.
@@ -33,7 +33,7 @@ impl Node {
         received: &impl RangeBounds<Timestamp>,
         out: &mut Vec<u8>,
     ) {
-        let Some(shard) = self.shard(shard) else { return };
+        let Some(shard) = self.shards.lock(shard) else { return };
         let is_in = |record: &Record<'_>| {
             leaves == LeafSet::ALL || leaves.contains(self.placement.of(record.client()).leaf)
         };

@@ -9,6 +9,7 @@ mod placement;
 mod recovery;
 mod room;
 mod shard;
+mod shards;
 
 use core::net::SocketAddr;
 use std::{collections::HashMap, hash::BuildHasherDefault, time::Duration};
@@ -24,7 +25,6 @@ use crate::{
     report::{Sighting, order_time},
     secret::HerdKey,
     server::{Name, Names, ServerIndex},
-    table::Table,
     time::{Moment, Timestamp},
     wire::record::{self, Receipt, Record, RecordError},
 };
@@ -35,9 +35,7 @@ use placement::{Place, Placement};
 pub use recovery::RestoreError;
 use room::Room;
 use shard::{Rules, Shard};
-
-/// Commands or records from which on it pays to look ahead: each round takes the locks once more.
-const EXPECTED_MIN: usize = 8;
+use shards::{LOOKAHEAD, Shards};
 
 /// Bytes of a usual record: an ID of 20 bytes, and the rest packed.
 const RECORD_BYTES_USUAL: usize = 56;
@@ -121,7 +119,7 @@ pub struct Node {
     own: ServerIndex,
     names: Names,
     placement: Placement,
-    shards: Box<[Mutex<Shard>]>,
+    shards: Shards,
     log: Mutex<Log>,
     /// Held, shared, by each batch from its first look at the table until what it brought is in the log.
     step: RwLock<()>,
@@ -129,6 +127,13 @@ pub struct Node {
     members: Members,
     sources: Mutex<Sources>,
     room: Room,
+}
+
+/// What all commands of a batch have in common.
+struct Batch<'a> {
+    clock: Timestamp,
+    herd_time: Timestamp,
+    rules: Rules<'a>,
 }
 
 /// The latest incarnation of each neighbour, and the number of its reports in the log.
@@ -149,7 +154,7 @@ impl Node {
             own,
             names,
             placement: Placement::new(settings.herd_key.placement(), settings.private_seed),
-            shards: (0..limits::SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
+            shards: Shards::new(),
             log: Mutex::new(Log::new(settings.log_bytes_max)),
             step: RwLock::default(),
             clocks: Clocks::default(),
@@ -182,42 +187,57 @@ impl Node {
     pub fn apply(&self, commands: &[Command<'_>], clock: Timestamp, answers: &mut Vec<Answer>) -> Effects {
         let first = answers.len();
         answers.resize(first + commands.len(), Answer::Invalid);
-        let order = in_shard_order(commands.iter().enumerate().filter_map(|(i, command)| {
-            let client = match command {
-                Command::Iamat(iamat) => iamat.client,
-                Command::Whatsat(whatsat) => whatsat.client,
-                Command::Invalid => return None,
-            };
-            Some((self.placement.of(client.as_bytes()), i))
-        }));
-        self.expect(&order);
         let step = self.step.read();
-        let herd_time = self.clocks.herd_time(clock);
-        let expired = self.expired(clock);
-        let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
-        let mut fresh = Vec::with_capacity(order.len() * RECORD_BYTES_USUAL);
-        self.visit(&order, |shard, place, i| {
-            let answer = match commands.get(i) {
-                Some(Command::Iamat(iamat)) => {
-                    let start = fresh.len();
-                    self.encode(iamat, clock, herd_time, &mut fresh);
-                    if !offer(shard, place, fresh.get(start..), &rules) {
-                        fresh.truncate(start);
-                    }
-                    Answer::Taken { skew_nanos: clock.nanos_since(iamat.time.at()) }
-                }
-                Some(Command::Whatsat(whatsat)) => sighting(shard, place, whatsat.client.as_bytes(), &rules),
-                Some(Command::Invalid) | None => Answer::Invalid,
-            };
-            if let Some(slot) = answers.get_mut(first + i) {
-                *slot = answer;
+        let batch = Batch {
+            clock,
+            herd_time: self.clocks.herd_time(clock),
+            rules: Rules {
+                servers: self.names.read(),
+                expired: self.expired(clock),
+                placement: &self.placement,
+            },
+        };
+        let mut fresh = Vec::new();
+        let answers = answers.get_mut(first..).unwrap_or_default();
+        for (commands, answers) in commands.chunks(LOOKAHEAD).zip(answers.chunks_mut(LOOKAHEAD)) {
+            let mut places = [Place::default(); LOOKAHEAD];
+            for (place, client) in places.iter_mut().zip(commands.iter().map(Command::client)) {
+                *place = client.map(|client| self.placement.of(client.as_bytes())).unwrap_or_default();
             }
-        });
-        drop(rules);
+            fresh.reserve(commands.len() * RECORD_BYTES_USUAL);
+            let growth = self.shards.visit(&places[..commands.len()], |shard, place, i| {
+                answers[i] = self.answer(&commands[i], shard, place, &batch, &mut fresh);
+            });
+            self.room.grew(growth);
+        }
+        drop(batch);
         if !fresh.is_empty() {
             self.hold_late(clock);
         }
         self.conclude(step, Source::CLIENTS, fresh)
+    }
+
+    /// Does what one command asks of its client's shard; a report that is news is appended to `fresh`.
+    fn answer(
+        &self,
+        command: &Command<'_>,
+        shard: &mut Shard,
+        place: Place,
+        batch: &Batch<'_>,
+        fresh: &mut Vec<u8>,
+    ) -> Answer {
+        match command {
+            Command::Iamat(iamat) => {
+                let start = fresh.len();
+                self.encode(iamat, batch, fresh);
+                if !offer(shard, place, fresh.get(start..), &batch.rules) {
+                    fresh.truncate(start);
+                }
+                Answer::Taken { skew_nanos: batch.clock.nanos_since(iamat.time.at()) }
+            }
+            Command::Whatsat(whatsat) => sighting(shard, place, whatsat.client.as_bytes(), &batch.rules),
+            Command::Invalid => Answer::Invalid,
+        }
     }
 
     /// Merges records that a neighbour sent, whose server numbers were translated to ours. One that was received before
@@ -235,31 +255,37 @@ impl Node {
 
     /// Holds those of `records` that win: says how many, and which of them are news.
     fn take_in(&self, records: &[Record<'_>], clock: Timestamp) -> (usize, Vec<u8>) {
-        let order = in_shard_order(
-            records.iter().enumerate().map(|(i, record)| (self.placement.of(record.client()), i)),
-        );
-        self.expect(&order);
         let expired = self.expired(clock);
         let (evicted_before, has_room) = (self.evicted_before(), self.has_room());
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
         let (mut taken, mut fresh, mut earliest_late) = (0, Vec::new(), Timestamp::MAX);
-        self.visit(&order, |shard, place, i| {
-            let Some(record) = records.get(i).filter(|r| r.received_at() >= expired) else { return };
-            // Those that were heard of at once are told apart by their hash.
-            let may_be_late = record.received_at() <= evicted_before.0;
-            let is_late = may_be_late && self.placement.standing(record) < evicted_before;
-            if is_late && !has_room && shard.find(place, record.client()).is_none() {
-                return;
+        for records in records.chunks(LOOKAHEAD) {
+            let mut places = [Place::default(); LOOKAHEAD];
+            for (place, record) in places.iter_mut().zip(records) {
+                *place = self.placement.of(record.client());
             }
-            if shard.offer(place, record, &rules) {
-                taken += 1;
-                if !is_late {
-                    fresh.extend_from_slice(record.bytes());
-                } else if record.received_at() < earliest_late {
-                    earliest_late = record.received_at();
+            let growth = self.shards.visit(&places[..records.len()], |shard, place, i| {
+                let record = &records[i];
+                if record.received_at() < expired {
+                    return;
                 }
-            }
-        });
+                // Those that were heard of at once are told apart by their hash.
+                let may_be_late = record.received_at() <= evicted_before.0;
+                let is_late = may_be_late && self.placement.standing(record) < evicted_before;
+                if is_late && !has_room && shard.find(place, record.client()).is_none() {
+                    return;
+                }
+                if shard.offer(place, record, &rules) {
+                    taken += 1;
+                    if !is_late {
+                        fresh.extend_from_slice(record.bytes());
+                    } else if record.received_at() < earliest_late {
+                        earliest_late = record.received_at();
+                    }
+                }
+            });
+            self.room.grew(growth);
+        }
         if earliest_late < Timestamp::MAX {
             self.hold_late(earliest_late);
         }
@@ -313,34 +339,9 @@ impl Node {
         source
     }
 
-    /// Has all that a batch needs brought near, in two rounds so that the waits of all its clients overlap.
-    fn expect(&self, order: &[(Place, usize)]) {
-        if order.len() < EXPECTED_MIN {
-            return;
-        }
-        for expect in [Table::expect_slot, Table::expect_record] {
-            self.visit(order, |shard, place, _| expect(shard.table(), place.slot));
-        }
-    }
-
-    /// Calls `each` for every place in order, taking each shard's lock once.
-    fn visit(&self, order: &[(Place, usize)], mut each: impl FnMut(&mut Shard, Place, usize)) {
-        for group in order.chunk_by(|(a, _), (b, _)| a.shard == b.shard) {
-            let shard = group.first().and_then(|(place, _)| self.shard(place.shard));
-            let Some(mut shard) = shard else { continue };
-            let before = shard.size();
-            group.iter().for_each(|&(place, i)| each(&mut shard, place, i));
-            self.room.resized(before, shard.size());
-        }
-    }
-
-    fn shard(&self, index: u8) -> Option<parking_lot::MutexGuard<'_, Shard>> {
-        self.shards.get(usize::from(index)).map(Mutex::lock)
-    }
-
-    fn encode(&self, iamat: &Iamat<'_>, clock: Timestamp, herd_time: Timestamp, out: &mut Vec<u8>) {
-        let order_time = order_time(iamat.time.at(), herd_time, self.settings.future_tolerance);
-        record::encode(out, iamat, Receipt { server: self.own, received_at: clock, order_time });
+    fn encode(&self, iamat: &Iamat<'_>, batch: &Batch<'_>, out: &mut Vec<u8>) {
+        let order_time = order_time(iamat.time.at(), batch.herd_time, self.settings.future_tolerance);
+        record::encode(out, iamat, Receipt { server: self.own, received_at: batch.clock, order_time });
     }
 
     /// Logs what a batch brought, outside of the shards' locks. Two batches may reach the log in another order than
@@ -366,36 +367,8 @@ fn offer(shard: &mut Shard, place: Place, bytes: Option<&[u8]>, rules: &Rules<'_
     bytes.and_then(|b| Record::locate(b).ok()).is_some_and(|record| shard.offer(place, &record, rules))
 }
 
-/// Sorts by shard so that each lock is taken once; within a shard the order sent stays. Counts first, then deals out:
-/// a batch is long against the number of shards.
-fn in_shard_order(places: impl Iterator<Item = (Place, usize)>) -> Vec<(Place, usize)> {
-    let places: Vec<_> = places.collect();
-    if places.len() < EXPECTED_MIN {
-        let mut order = places;
-        order.sort_by_key(|(place, _)| place.shard);
-        return order;
-    }
-    let mut ends = [0_usize; limits::SHARDS];
-    for (place, _) in &places {
-        ends[usize::from(place.shard)] += 1;
-    }
-    let mut end = 0;
-    for count in &mut ends {
-        end += std::mem::replace(count, end);
-    }
-    let mut order = places.clone();
-    for item in places {
-        let next = &mut ends[usize::from(item.0.shard)];
-        if let Some(slot) = order.get_mut(*next) {
-            *slot = item;
-        }
-        *next += 1;
-    }
-    order
-}
-
 fn decode_all(mut bytes: &[u8]) -> (Vec<Record<'_>>, Option<RecordError>) {
-    let mut records = Vec::new();
+    let mut records = Vec::with_capacity(bytes.len() / RECORD_BYTES_USUAL + 1);
     while !bytes.is_empty() {
         match Record::decode(bytes) {
             Ok(record) => {

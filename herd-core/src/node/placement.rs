@@ -1,13 +1,11 @@
 //! Where a client belongs: its shard and leaf, alike on all servers, and its slot, private to this one.
 
-use std::hash::Hasher;
-
 use siphasher::sip::SipHasher13;
 
 use crate::{time::Timestamp, wire::record::Record};
 
 /// The place of one client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) shard: u8,
     pub(crate) leaf: u8,
@@ -37,9 +35,7 @@ impl Placement {
     }
 
     fn hash(&self, client: &[u8]) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.shared[0], self.shared[1]);
-        hasher.write(client);
-        hasher.finish()
+        SipHasher13::new_with_keys(self.shared[0], self.shared[1]).hash(client)
     }
 
     /// A herd without a secret has a `shared` key that attackers know: they can crowd a shard, which costs parallelism,

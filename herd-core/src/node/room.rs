@@ -32,14 +32,12 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Takes note of a shard that grew or shrank.
-    pub(super) fn resized(&self, before: Size, after: Size) {
-        if before == after {
-            return;
+    /// Takes note of how much shards grew.
+    pub(super) fn grew(&self, growth: Size) {
+        if growth != Size::default() {
+            self.clients.fetch_add(growth.clients, Ordering::Relaxed);
+            self.bytes.fetch_add(growth.bytes, Ordering::Relaxed);
         }
-        // Differences wrap, and so does adding them.
-        self.clients.fetch_add(after.clients.wrapping_sub(before.clients), Ordering::Relaxed);
-        self.bytes.fetch_add(after.bytes.wrapping_sub(before.bytes), Ordering::Relaxed);
     }
 }
 
@@ -108,8 +106,8 @@ impl Node {
         // Whoever finds it being done goes on: the bound is overshot by what arrives meanwhile.
         let Some(_guard) = self.room.evicting.try_lock() else { return 0 };
         let mut held: Vec<Standing> = Vec::with_capacity(clients);
-        for shard in &self.shards {
-            held.extend(shard.lock().records().map(|record| self.placement.standing(&record)));
+        for shard in self.shards.iter() {
+            held.extend(shard.records().map(|record| self.placement.standing(&record)));
         }
         let surplus_clients = held.len().saturating_sub(clients_max);
         let surplus_bytes = bytes.saturating_sub(bytes_max);
@@ -127,11 +125,10 @@ impl Node {
 
     fn drop_before(&self, limit: Standing, shards: std::ops::Range<usize>) {
         let rules = Rules { servers: self.names.read(), expired: limit.0, placement: &self.placement };
-        for shard in self.shards.get(shards).unwrap_or_default() {
-            let mut shard = shard.lock();
+        for mut shard in self.shards.range(shards) {
             let before = shard.size();
             shard.drop_before(limit, &rules);
-            self.room.resized(before, shard.size());
+            self.room.grew(shard.size().minus(before));
         }
     }
 }

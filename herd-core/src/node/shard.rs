@@ -23,10 +23,27 @@ pub(super) struct Rules<'a> {
 }
 
 /// How much a shard holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) clients: usize,
     pub(super) bytes: usize,
+}
+
+impl Size {
+    /// Differences wrap, and so does adding them.
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            clients: self.clients.wrapping_add(other.clients),
+            bytes: self.bytes.wrapping_add(other.bytes),
+        }
+    }
+
+    pub(super) const fn minus(self, other: Self) -> Self {
+        Self {
+            clients: self.clients.wrapping_sub(other.clients),
+            bytes: self.bytes.wrapping_sub(other.bytes),
+        }
+    }
 }
 
 /// See the module.
@@ -46,8 +63,7 @@ impl Shard {
     /// Merges a report: says whether it won against the one that is held, if any, and so is held from here on.
     pub(super) fn offer(&mut self, place: Place, record: &Record<'_>, rules: &Rules<'_>) -> bool {
         let seed = rules.placement.fingerprint_seed();
-        let held_at = self.table.find(place.slot, record.client());
-        match held_at.and_then(|at| Some((at, self.table.get(at)?))) {
+        match self.table.find(place.slot, record.client()) {
             Some((_, held))
                 if held.received_at() >= rules.expired
                     && precedence(record, &held, &rules.servers) != Ordering::Greater =>
@@ -72,7 +88,7 @@ impl Shard {
     }
 
     pub(super) fn find(&self, place: Place, client: &[u8]) -> Option<Record<'_>> {
-        self.table.get(self.table.find(place.slot, client)?)
+        self.table.find(place.slot, client).map(|(_, record)| record)
     }
 
     pub(super) const fn size(&self) -> Size {

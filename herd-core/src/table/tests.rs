@@ -69,7 +69,7 @@ proptest! {
                     let record = encoded(client, digits, time);
                     let client = client.to_string().into_bytes();
                     match table.find(hash(&client), &client) {
-                        Some(held) => table.replace(held, &record, hash(&client), hash),
+                        Some((spot, _)) => table.replace(spot, &record, hash(&client), hash),
                         None => table.insert(hash(&client), &record),
                     }
                     model.insert(client, record);
@@ -86,7 +86,7 @@ proptest! {
         prop_assert_eq!(&held, &model);
         for client in 0_u16..300 {
             let client = client.to_string().into_bytes();
-            let found = table.find(hash(&client), &client).and_then(|at| table.get(at));
+            let found = table.find(hash(&client), &client).map(|(_, record)| record);
             prop_assert_eq!(found.map(|record| record.bytes()), model.get(&client).map(Vec::as_slice));
         }
         let live: usize = model.values().map(Vec::len).sum();

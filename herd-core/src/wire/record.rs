@@ -31,6 +31,7 @@ const ORDER_TIME: u8 = 4;
 const KNOWN_FLAGS: u8 = LOCATION_TEXT | TIME_TEXT | ORDER_TIME;
 const SERVER_AT: usize = 2;
 const FIXED_BYTES: usize = 22;
+const PACKED_LOCATION_BYTES: usize = 10;
 
 /// One encoded report, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,25 +66,28 @@ pub struct Receipt {
 
 /// Appends the report that `receipt` makes of a client's claim.
 pub fn encode(out: &mut Vec<u8>, iamat: &Iamat<'_>, receipt: Receipt) {
-    let location = iamat.location.packed();
-    let time = iamat.time.packed();
-    let at = iamat.time.at();
-    let mut flags = 0;
-    if location.is_none() {
-        flags |= LOCATION_TEXT;
-    }
-    if time.is_none() {
-        flags |= TIME_TEXT;
-    }
-    if receipt.order_time != at {
-        flags |= ORDER_TIME;
-    }
+    let (location, time) = (iamat.location.packed(), iamat.time.packed());
     let client = iamat.client.as_bytes();
-    out.extend_from_slice(&[flags, time.map_or(0, |t| t.fraction_digits)]);
-    out.extend_from_slice(&receipt.server.to_bits().to_le_bytes());
-    out.extend_from_slice(&length(client));
-    out.extend_from_slice(&receipt.received_at.as_nanos().to_le_bytes());
-    out.extend_from_slice(&at.as_nanos().to_le_bytes());
+    let at = iamat.time.at();
+    let mut head = [0; FIXED_BYTES];
+    head[1] = time.map_or(0, |time| time.fraction_digits);
+    head[SERVER_AT..4].copy_from_slice(&receipt.server.to_bits().to_le_bytes());
+    head[4..6].copy_from_slice(&length(client));
+    head[6..14].copy_from_slice(&receipt.received_at.as_nanos().to_le_bytes());
+    head[14..].copy_from_slice(&at.as_nanos().to_le_bytes());
+    if let (Some(location), Some(_), true) = (location, time, receipt.order_time == at) {
+        // As it nearly always is: all but the client's ID is in one place.
+        let mut usual = [0; FIXED_BYTES + PACKED_LOCATION_BYTES];
+        usual[..FIXED_BYTES].copy_from_slice(&head);
+        usual[FIXED_BYTES..].copy_from_slice(&location.to_bytes());
+        out.extend_from_slice(&usual);
+        return out.extend_from_slice(client);
+    }
+    let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+    head[0] = flag(location.is_none(), LOCATION_TEXT)
+        | flag(time.is_none(), TIME_TEXT)
+        | flag(receipt.order_time != at, ORDER_TIME);
+    out.extend_from_slice(&head);
     if receipt.order_time != at {
         out.extend_from_slice(&receipt.order_time.as_nanos().to_le_bytes());
     }
@@ -119,11 +123,12 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     /// The bytes end too early.
+    #[inline]
     pub(crate) fn locate(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let flags = *bytes.first().ok_or(RecordError::Short)?;
         let location_at = FIXED_BYTES + if flags & ORDER_TIME == 0 { 0 } else { 8 };
         let time_text_at = if flags & LOCATION_TEXT == 0 {
-            location_at + 10
+            location_at + PACKED_LOCATION_BYTES
         } else {
             location_at + 2 + usize::from(read_u16(bytes, location_at)?)
         };
@@ -239,7 +244,7 @@ impl<'a> Record<'a> {
     }
 
     fn packed_location(&self) -> Option<PackedLocation> {
-        let bytes = self.bytes.get(self.location_at..self.location_at + 10)?;
+        let bytes = self.bytes.get(self.location_at..self.location_at + PACKED_LOCATION_BYTES)?;
         PackedLocation::from_bytes(bytes.try_into().ok()?)
     }
 
