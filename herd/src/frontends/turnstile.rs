@@ -29,8 +29,9 @@ const FORGIVEN_PER_MS: u32 = 2;
 /// Most work that is remembered: half a second after it fell silent every client is like any other.
 const REMEMBERED_MAX: u32 = SHARE + 500 * FORGIVEN_PER_MS;
 
-/// Work of a turn that does not count: who asks one thing at a time costs others nothing that could be spared them.
-const FREE_PER_TURN: u32 = 8;
+/// Work of a turn that does not count: as much as the two system calls that bring it and carry its answers away, which nobody
+/// could be spared.
+const FREE_PER_TURN: u32 = 16;
 
 /// The line of those who have had their share; all connections of a server stand in one.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Share {
     line: PollSemaphore,
     work: u32,
     counted_at: Instant,
+    /// A place in the line is held until it is given up, even by who has nothing more to ask for.
+    stands_in_line: bool,
     /// It is its turn as soon as all others who are ready have been served.
     granted: Option<OwnedSemaphorePermit>,
 }
@@ -57,7 +60,13 @@ impl Share {
     /// Nothing was asked for yet.
     #[must_use]
     pub fn new(turnstile: &Turnstile, now: Instant) -> Self {
-        Self { line: PollSemaphore::new(Arc::clone(&turnstile.0)), work: 0, counted_at: now, granted: None }
+        Self {
+            line: PollSemaphore::new(Arc::clone(&turnstile.0)),
+            work: 0,
+            counted_at: now,
+            stands_in_line: false,
+            granted: None,
+        }
     }
 
     /// Waits for this client's turn: at once for one that has asked for little. The turn ends when what is returned is dropped.
@@ -67,12 +76,25 @@ impl Share {
         }
         self.forgive(now);
         if self.work < SHARE {
+            self.step_aside();
             return Poll::Ready(None);
         }
+        self.stands_in_line = true;
         self.granted = ready!(self.line.poll_acquire(cx));
+        self.stands_in_line = false;
         // Wakes this task behind all that is ready by then, sockets included; if something else does, it is no worse.
         let _ = pin!(yield_now()).poll(cx);
         Poll::Pending
+    }
+
+    /// Lets those behind it go first: to be called when nothing can be asked for at present.
+    pub fn step_aside(&mut self) {
+        self.granted = None;
+        if self.stands_in_line {
+            // A fresh one stands nowhere.
+            self.line = self.line.clone();
+            self.stands_in_line = false;
+        }
     }
 
     /// Takes note of work in commands.
@@ -132,5 +154,22 @@ mod tests {
         drop(turn);
         assert!(poll_fn(|cx| second.poll_turn(cx, now)).await.is_some());
         assert!(goes_first(first, now + Duration::from_secs(1)).await, "long ago");
+    }
+
+    /// Whoever was forgiven while it stood in line, or could not ask for more when its turn came, kept its place: nobody behind
+    /// it was ever served again. Now a place is given up as soon as it is not needed.
+    #[tokio::test]
+    async fn who_falls_silent_in_the_line_keeps_nobody_waiting() {
+        let (turnstile, now) = (Turnstile::new(1), Instant::now());
+        let mut floods = [0, 1, 2].map(|_| Share::new(&turnstile, now));
+        let [first, second, third] = &mut floods;
+        for share in [&mut *first, &mut *second, &mut *third] {
+            share.count(10 * SHARE);
+            assert!(!goes_first(share, now).await);
+        }
+        let later = now + Duration::from_secs(1);
+        assert!(goes_first(second, later).await, "forgiven while it stood in line");
+        first.step_aside();
+        assert!(poll_fn(|cx| third.poll_turn(cx, now)).await.is_some());
     }
 }
