@@ -149,8 +149,8 @@ pub async fn run(
         () = &mut shutdown => Ending::Stopped,
         ending = engine.ended() => ending,
     };
-    stop.cancel();
     tasks.close();
+    stop.cancel();
     if time::timeout(TASKS_MAX, tasks.wait()).await.is_err() {
         tracing::warn!(tasks = tasks.len(), "some tasks did not end in time");
     }

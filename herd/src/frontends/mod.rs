@@ -33,7 +33,7 @@ pub struct Service {
     pub admission: Arc<Admission>,
     /// Who is served next; all front-ends share it.
     pub turnstile: Turnstile,
-    /// Owns every task; whoever stops the service waits for it.
+    /// Owns every task; whoever stops the service closes it, then fires `stop`, then waits for it.
     pub tasks: TaskTracker,
     /// Fires when the service stops: no more connections are accepted, what has arrived is answered, and
     /// [`DRAIN_MAX`] later every connection is gone.

@@ -16,12 +16,11 @@ pub(super) const fn bytes<'a>(line: &Line<'a>) -> &'a [u8] {
 }
 
 /// The commands that lines hold.
-pub(super) fn parse<'a>(lines: &[Line<'a>], limits: &QuestionLimits) -> Vec<Command<'a>> {
-    let command = |line: &Line<'a>| match line {
+pub(super) fn parse<'a>(lines: &[Line<'a>], limits: &QuestionLimits) -> impl Iterator<Item = Command<'a>> {
+    lines.iter().map(|line| match line {
         Line::Whole(bytes) => line::parse(bytes, limits),
         Line::TooLong(_) => Command::Invalid,
-    };
-    lines.iter().map(command).collect()
+    })
 }
 
 /// Appends the reply to a line, all of it but what the provider says; that is to be asked for what is returned.
@@ -33,10 +32,8 @@ pub(super) fn print(
     answer: &Answer,
 ) -> Option<(Position, Question)> {
     match (line, command, answer) {
-        (Line::Whole(_), Command::Iamat(iamat), Answer::Taken { skew_nanos }) => {
-            let (client, location, time) =
-                (iamat.client.as_bytes(), iamat.location.text(), iamat.time.text());
-            line::print_at(out, server.as_str(), *skew_nanos, client, location, time);
+        (Line::Whole(bytes), Command::Iamat(iamat), Answer::Taken { skew_nanos }) => {
+            line::print_reply(out, server.as_str(), *skew_nanos, bytes, iamat);
             None
         }
         (Line::Whole(_), Command::Whatsat(whatsat), Answer::Found(sighting)) => {

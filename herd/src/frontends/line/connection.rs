@@ -12,7 +12,12 @@ use std::{
     time::Duration,
 };
 
-use herd_core::wire::lines::{Line, LineSplitter};
+use arrayvec::ArrayVec;
+use herd_core::{
+    command::Command,
+    node::Answer,
+    wire::lines::{Line, LineSplitter},
+};
 use memchr::memchr_iter;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -55,8 +60,12 @@ const WAITING_MAX: usize = 64;
 /// loses a packet needs some 200 ms, three losses in a row 1.4 s.
 const STALL_MAX: Duration = Duration::from_secs(2);
 
+/// Lines that a piece may make: its line ends, and one that has none and is too long already.
+const LINES_MAX: usize = LINES_PER_PIECE + 1;
+
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static ANSWERS: RefCell<Vec<Answer>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Why a connection ended.
@@ -122,6 +131,8 @@ pub(super) struct Connection {
     stalled_at: Option<Instant>,
     stopping_at: Option<Instant>,
     timer: Pin<Box<Sleep>>,
+    /// Whether the timer wakes this task when it fires.
+    is_timed: bool,
 }
 
 impl Connection {
@@ -147,6 +158,7 @@ impl Connection {
             stalled_at: None,
             stopping_at: None,
             timer: Box::pin(sleep(limits.idle_timeout)),
+            is_timed: false,
         }
     }
 
@@ -190,6 +202,7 @@ impl Connection {
     fn poll_exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<Poll<()>> {
         self.tell(cx, now)?;
         if !self.has_room() || self.backlog.is_empty() && matches!(self.input, Input::Ended(_)) {
+            self.share.step_aside();
             return Ok(Poll::Pending);
         }
         let Poll::Ready(_turn) = self.share.poll_turn(cx, now) else { return Ok(Poll::Pending) };
@@ -204,7 +217,11 @@ impl Connection {
                 self.answer(None);
             }
             Poll::Ready(read) => {
-                read?;
+                let has_more = read? == READ_BYTES || !self.backlog.is_empty();
+                // Who had less to say than fits has said it all: the system need not be asked to hear so.
+                if !has_more && self.stream.poll_read_ready(cx)?.is_pending() && self.input == Input::Open {
+                    return Ok(Poll::Pending);
+                }
             }
             Poll::Pending if self.input == Input::Stopping => {
                 self.input = Input::Ended(End::OfService);
@@ -256,12 +273,15 @@ impl Connection {
             Some(piece) => self.splitter.split(piece),
             None => self.splitter.finish(),
         };
-        let lines: Vec<Line<'_>> = split.lines().collect();
+        let mut lines = ArrayVec::<Line<'_>, LINES_MAX>::new();
+        lines.extend(split.lines());
         if lines.is_empty() {
             return;
         }
-        let commands = answer::parse(&lines, &self.gateway.provider().limits);
-        let mut answers = Vec::with_capacity(commands.len());
+        let mut commands = ArrayVec::<Command<'_>, LINES_MAX>::new();
+        commands.extend(answer::parse(&lines, &self.gateway.provider().limits));
+        let mut answers = ANSWERS.take();
+        answers.clear();
         let Submitted { at, wait } = self.gateway.submit(&commands, &mut answers);
         if let Some(wait) = wait {
             self.replies.hold(wait);
@@ -277,6 +297,7 @@ impl Connection {
                 work = work.saturating_add(QUESTION_WORK);
             }
         }
+        ANSWERS.set(answers);
         self.share.count(work);
         let mut pen = self.gateway.traffic().pen();
         pen.received(self.party, at, lines.iter().map(answer::bytes));
@@ -327,14 +348,19 @@ impl Connection {
         // An early timer is cheaper than one that is moved with each command: it fires, and is set anew.
         if deadline < self.timer.deadline() {
             self.timer.as_mut().reset(deadline);
+            self.is_timed = false;
         }
-        loop {
+        // One task polls this connection all its life, so the timer knows whom to wake.
+        while !self.is_timed || self.timer.is_elapsed() {
+            self.is_timed = true;
             ready!(self.timer.as_mut().poll(cx));
             if Instant::now() >= deadline {
                 return Poll::Ready(departure);
             }
             self.timer.as_mut().reset(deadline);
+            self.is_timed = false;
         }
+        Poll::Pending
     }
 
     fn deadline(&self) -> (Instant, Departure) {

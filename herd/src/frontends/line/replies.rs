@@ -4,14 +4,20 @@
 //! written unless something is waited for; then it is whatever stands behind the last such thing.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
     task::{Context, Poll},
 };
 
 use crate::gateway::{Nearby, Wait};
 
-/// Memory that is kept for the next replies: a few usual ones, 5 MB at 10,000 connections.
-const IDLE_BYTES_MAX: usize = 512;
+/// Memory that a thread keeps for the next replies of any connection: those to all that is read at once.
+const SPARE_BYTES_MAX: usize = 64 * 1024;
+
+thread_local! {
+    /// Lent to whichever connection has replies, so that an idle one holds no memory and a busy one asks for none.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// See the module.
 #[derive(Default)]
@@ -39,6 +45,9 @@ enum Body {
 impl Replies {
     /// Where the next reply is appended.
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+        if self.ready.capacity() == 0 {
+            self.ready = SPARE.take();
+        }
         self.waiting.back_mut().map_or(&mut self.ready, |last| &mut last.then)
     }
 
@@ -87,8 +96,11 @@ impl Replies {
         self.written += bytes;
         if self.written >= self.ready.len() {
             self.written = 0;
-            self.ready.clear();
-            self.ready.shrink_to(IDLE_BYTES_MAX);
+            let mut spare = std::mem::take(&mut self.ready);
+            spare.clear();
+            if spare.capacity() <= SPARE_BYTES_MAX {
+                SPARE.set(spare);
+            }
         } else if self.written > self.ready.len() / 2 {
             self.ready.drain(..self.written);
             self.written = 0;

@@ -1,6 +1,12 @@
 //! Accepts the connections of clients.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    time::Duration,
+};
 
 use socket2::SockRef;
 use tokio::{
@@ -69,14 +75,18 @@ async fn converse(stream: TcpStream, client: SocketAddr, permit: Permit, service
     let gateway = &service.gateway;
     gateway.traffic().pen().came(party, gateway.clock(), "client");
     let mut connection = Connection::new(stream, party, gateway.clone(), service.limits, &service.turnstile);
-    let departed = service.stop.run_until_cancelled(std::future::poll_fn(|cx| connection.poll(cx))).await;
-    let departure = match departed {
-        Some(departure) => departure,
-        None => {
+    let mut stopped = pin!(service.stop.cancelled());
+    // Asked once, so that it wakes this task; asked each time it would be a lock that all connections share.
+    let mut is_awaited = false;
+    let departure = poll_fn(|cx| {
+        if !std::mem::replace(&mut is_awaited, true) && stopped.as_mut().poll(cx).is_ready()
+            || service.tasks.is_closed()
+        {
             connection.stop();
-            std::future::poll_fn(|cx| connection.poll(cx)).await
         }
-    };
+        connection.poll(cx)
+    });
+    let departure = departure.await;
     gateway.traffic().pen().went(party, gateway.clock(), &departure.to_string());
     connection.close(&departure);
 }

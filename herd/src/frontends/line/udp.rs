@@ -132,7 +132,7 @@ pub fn replies(
         push_lines(&mut lines, buffer.get(range.clone()).unwrap_or_default(), line_bytes_max);
         counts.push(lines.len() - before);
     }
-    let mut commands = answer::parse(&lines, &gateway.provider().limits);
+    let mut commands: Vec<Command<'_>> = answer::parse(&lines, &gateway.provider().limits).collect();
     for command in &mut commands {
         if matches!(command, Command::Whatsat(_)) {
             *command = Command::Invalid;
