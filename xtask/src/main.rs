@@ -13,6 +13,7 @@ mod hostile;
 mod tally;
 mod tidy;
 mod bench;
+mod excerpt;
 
 use std::{
     path::Path,
