@@ -84,7 +84,7 @@ fn counts(sources: &Sources, valgrind: &Valgrind) -> anyhow::Result<Counts> {
     build.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
     let output = build.stdin(Stdio::null()).output().context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("it does not build:\n{}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("it does not build: {}", first_error(&String::from_utf8_lossy(&output.stderr)));
     }
     let mut text = String::new();
     for (piece, operations) in valgrind::pieces(PROGRAM)? {
@@ -95,6 +95,12 @@ fn counts(sources: &Sources, valgrind: &Valgrind) -> anyhow::Result<Counts> {
     }
     fs::write(&known, &text).with_context(|| known.display().to_string())?;
     read(&text)
+}
+
+/// The first of a compiler's errors and where it is, as one line.
+fn first_error(told: &str) -> String {
+    let lines = told.lines().skip_while(|line| !line.starts_with("error")).take(2);
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 fn read(text: &str) -> anyhow::Result<Counts> {
@@ -136,6 +142,14 @@ mod tests {
         assert_eq!(change(200.0, 250.0), "    +25.0 %");
         assert_eq!(change(200.0, 199.0), "     -0.5 %");
         assert_eq!(change(1500.0, 1500.1), "");
+    }
+
+    #[test]
+    fn a_compiler_s_first_error_is_told_in_one_line() {
+        let told =
+            "warning: odd\n --> a.rs:1\nerror[E1]: no such function\n  --> b.rs:2:3\n   |\nerror: more\n";
+        assert_eq!(first_error(told), "error[E1]: no such function --> b.rs:2:3");
+        assert_eq!(first_error(""), "");
     }
 
     #[test]
