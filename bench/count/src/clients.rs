@@ -15,11 +15,8 @@ use herd_core::{
 
 use crate::{
     pieces::Work,
-    reports::{self, BATCH, CLIENTS, LIMITS, ROUNDS_MAX, clock, rounds},
+    reports::{self, BATCH, CLIENTS, LIMITS, ROUNDS_MAX, SERVER, clock, rounds},
 };
-
-/// Whom the replies name.
-const SERVER: &str = "Goloman";
 
 pub(crate) fn cut() -> anyhow::Result<Work> {
     let lines = reports::lines(0);
@@ -62,7 +59,7 @@ pub(crate) fn print() -> anyhow::Result<Work> {
 
 pub(crate) fn apply_first() -> anyhow::Result<Work> {
     let rounds = rounds().map(|round| reports::commands(reports::lines_of(1, round))).collect();
-    Ok(apply(reports::node()?, rounds, BATCH, true))
+    Ok(apply(reports::node(SERVER)?, rounds, BATCH, true))
 }
 
 pub(crate) fn apply_newer(batch: usize) -> anyhow::Result<Work> {

@@ -7,6 +7,7 @@
 mod reports;
 mod clients;
 mod neighbours;
+mod links;
 mod pieces;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@
 //! fingerprints have no door of their own: they are in what a report that is news costs beyond one that is not.
 
 use crate::{
-    clients, neighbours,
+    clients, links, neighbours,
     reports::{BATCH, CLIENTS},
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Piece {
 }
 
 /// All of them: first the way of a report from its client, then that to a neighbour and into its table.
-pub(crate) const PIECES: [Piece; 17] = [
+pub(crate) const PIECES: [Piece; 19] = [
     each("cut a line out of a read", clients::cut),
     each("parse an IAMAT", clients::parse),
     each("apply a first report, 16 at a time", clients::apply_first),
@@ -41,6 +41,8 @@ pub(crate) const PIECES: [Piece; 17] = [
     of_frames("decode a frame of 16 records", neighbours::decode_frame),
     each("merge a newer record, 16 at a time", neighbours::merge_newer),
     each("merge a known record, 16 at a time", neighbours::merge_known),
+    each("report to neighbour's table, 16 at a time", || links::pass_on(BATCH)),
+    each("report to neighbour's table, 1024 at a time", || links::pass_on(1024)),
 ];
 
 const fn each(name: &'static str, prepare: fn() -> anyhow::Result<Work>) -> Piece {

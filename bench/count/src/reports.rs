@@ -25,6 +25,8 @@ pub(crate) const BATCH: usize = 16;
 pub(crate) const ROUNDS_MAX: usize = 4;
 /// What a provider allows by default.
 pub(crate) const LIMITS: QuestionLimits = QuestionLimits { radius_km_max: Some(50), bound_max: 20 };
+/// Whose node it is, where nothing else is said.
+pub(crate) const SERVER: &str = "Goloman";
 /// The server that records of others come from: the second that a node knows, itself being the first.
 pub(crate) const OTHER: ServerIndex = ServerIndex::from_bits(1);
 /// When the first round is told, in seconds.
@@ -83,15 +85,15 @@ pub(crate) const fn clock(round: usize) -> Timestamp {
     Timestamp::from_nanos((BEGAN + round as u64 + 1) * 1_000_000_000)
 }
 
-/// An empty node.
-pub(crate) fn node() -> anyhow::Result<Node> {
+/// An empty node of that name.
+pub(crate) fn node(name: &str) -> anyhow::Result<Node> {
     let key = HerdKey::derive(&Name::new("herd")?, None);
-    Ok(Node::new(NodeSettings::new(Name::new("Goloman")?, 1, 7, key)))
+    Ok(Node::new(NodeSettings::new(Name::new(name)?, 1, 7, key)))
 }
 
 /// A node that has taken one round.
 pub(crate) fn node_with(round: usize) -> anyhow::Result<Node> {
-    let node = node()?;
+    let node = node(SERVER)?;
     node.apply(&commands(lines(round)), clock(round), &mut Vec::new());
     Ok(node)
 }

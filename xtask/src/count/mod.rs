@@ -113,16 +113,16 @@ fn read(text: &str) -> anyhow::Result<Counts> {
 
 fn print(after: &Counts, before: Option<(&str, &Counts)>) {
     let Some((revision, before)) = before else {
-        println!("{:<40} {:>9}", "instructions for each", "counted");
-        after.iter().for_each(|(piece, count)| println!("{piece:<40} {count:>9.1}"));
+        println!("{:<44} {:>9}", "instructions for each", "counted");
+        after.iter().for_each(|(piece, count)| println!("{piece:<44} {count:>9.1}"));
         return;
     };
     let before: BTreeMap<&str, f64> = before.iter().map(|(piece, count)| (piece.as_str(), *count)).collect();
-    println!("{:<40} {revision:>9} {:>9}", "instructions for each", "today");
+    println!("{:<44} {revision:>9} {:>9}", "instructions for each", "today");
     for (piece, after) in after {
         match before.get(piece.as_str()) {
-            Some(before) => println!("{piece:<40} {before:>9.1} {after:>9.1}{}", change(*before, *after)),
-            None => println!("{piece:<40} {:>9} {after:>9.1}", "-"),
+            Some(before) => println!("{piece:<44} {before:>9.1} {after:>9.1}{}", change(*before, *after)),
+            None => println!("{piece:<44} {:>9} {after:>9.1}", "-"),
         }
     }
 }
