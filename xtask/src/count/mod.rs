@@ -7,7 +7,7 @@
 mod sources;
 mod valgrind;
 
-use std::{collections::BTreeMap, fs, process::Stdio};
+use std::{collections::BTreeMap, fs, path::Path, process::Stdio};
 
 use anyhow::{Context, bail};
 
@@ -65,7 +65,7 @@ fn counts_of(revision: &str, today: &Sources, valgrind: &Valgrind) -> anyhow::Re
         if !then.have_pieces() {
             return Err(error.context("today's pieces do not fit, and it has none of its own"));
         }
-        println!("today's pieces do not fit {revision}: it is counted by its own");
+        println!("{revision} is counted by its own pieces, since today's do not fit: {error:#}");
         counts(&then, valgrind)
     })
 }
@@ -77,15 +77,7 @@ fn counts(sources: &Sources, valgrind: &Valgrind) -> anyhow::Result<Counts> {
     if let Ok(text) = fs::read_to_string(&known) {
         return read(&text);
     }
-    sources.lay(&folder.join("tree"))?;
-    let mut build = crate::cargo(&["build", "--quiet", "--release", "--package", "count"]);
-    build.current_dir(folder.join("tree")).env("CARGO_TARGET_DIR", folder.join("build"));
-    // Whatever the profile says of it; it is not counted and takes time to read.
-    build.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
-    let output = build.stdin(Stdio::null()).output().context("cannot start cargo")?;
-    if !output.status.success() {
-        bail!("it does not build: {}", first_error(&String::from_utf8_lossy(&output.stderr)));
-    }
+    build(sources, &folder)?;
     let mut text = String::new();
     for (piece, operations) in valgrind::pieces(PROGRAM)? {
         let [few, many] = ROUNDS.map(|rounds| valgrind.instructions(PROGRAM, &piece, rounds));
@@ -95,6 +87,19 @@ fn counts(sources: &Sources, valgrind: &Valgrind) -> anyhow::Result<Counts> {
     }
     fs::write(&known, &text).with_context(|| known.display().to_string())?;
     read(&text)
+}
+
+fn build(sources: &Sources, folder: &Path) -> anyhow::Result<()> {
+    sources.lay(&folder.join("tree"))?;
+    let mut build = crate::cargo(&["build", "--quiet", "--release", "--package", "count"]);
+    build.current_dir(folder.join("tree")).env("CARGO_TARGET_DIR", folder.join("build"));
+    // Whatever the profile says of it; it is not counted and takes time to read.
+    build.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
+    let output = build.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("it does not build: {}", first_error(&String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(())
 }
 
 /// The first of a compiler's errors and where it is, as one line.
