@@ -11,6 +11,8 @@ use std::{
 
 use anyhow::{Context, bail};
 
+use crate::excerpt;
+
 /// The ways to break it.
 const VARIANTS: &str = "herd-sim/broken.toml";
 /// What a copy is made of.
@@ -96,12 +98,7 @@ fn copy(tree: &Path) -> anyhow::Result<()> {
     }
     put(&tree.join("Cargo.lock"), &fs::read(crate::root().join("Cargo.lock"))?)?;
     let manifest = fs::read_to_string(crate::root().join("Cargo.toml"))?;
-    let lines = manifest.lines().filter(|line| !line.starts_with("default-members"));
-    let line = |line: &str| match line.starts_with("members") {
-        true => format!("members = {COPIED:?}\n"),
-        false => format!("{line}\n"),
-    };
-    put(&tree.join("Cargo.toml"), lines.map(line).collect::<String>().as_bytes())
+    put(&tree.join("Cargo.toml"), excerpt::manifest(&manifest, &COPIED).as_bytes())
 }
 
 fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, bail};
 
 use crate::{
-    cargo, simulate,
+    cargo, count, simulate,
     tally::{Line, Tally},
     tidy,
 };
@@ -44,7 +44,8 @@ fn steps(tally: &mut Tally) -> anyhow::Result<()> {
         let mut doc = cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "--deny warnings");
         succeed(doc)
-    })
+    })?;
+    step("instructions, for information", || count::run(&[]))
 }
 
 fn step(name: &str, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {

@@ -13,6 +13,8 @@ mod hostile;
 mod tally;
 mod tidy;
 mod bench;
+mod count;
+mod excerpt;
 
 use std::{
     path::Path,
@@ -32,6 +34,8 @@ cargo xtask fuzz [TARGET..] [--seconds N] [--jobs N]
                                  random input for every decoder, 600 seconds each unless told otherwise
 cargo xtask bench [--quick] [--only NAME] [--seconds S]
                                  herd beside others, measured; a whole run writes docs/performance.md
+cargo xtask count [--against REV]
+                                 instructions for each piece of herd-core's work, beside the previous commit's
 cargo xtask chaos [--seed S] [--round NAME] [--minutes M]
                                  five real servers under load and under faults (Linux; as root more of them)
 cargo xtask hostile [ATTACK..] [--rounds N] [--millis N] [--program F]
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         ("sim", rest) => simulate(rest),
         ("fuzz", rest) => fuzz::run(rest),
         ("bench", rest) => bench::run(rest),
+        ("count", rest) => count::run(rest),
         #[cfg(target_os = "linux")]
         ("chaos", rest) => chaos::run(rest),
         ("hostile", rest) => hostile::run(rest),
