@@ -67,6 +67,9 @@ impl<'a> Decimal<'a> {
     }
 }
 
+/// One in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
 /// So many digits are below 2^64 whatever they are.
 const SURE_DIGITS: usize = 19;
 
@@ -103,7 +106,6 @@ impl<'a> Digits<'a> {
 /// (D. Lemire, "Quickly parsing eight digits", 2018).
 #[inline(always)]
 fn leading_digits(text: [u8; 8]) -> (u64, usize) {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     let digits = u64::from_le_bytes(text) ^ (EACH * 0x30);
     // The top bit of a byte that is above nine, and perhaps of those after it: the first is what counts.
     let others = (digits | digits.wrapping_add(EACH * 0x76)) & (EACH << 7);
@@ -146,32 +148,65 @@ pub(crate) fn print_seconds(out: &mut Vec<u8>, nanos: u64) {
 }
 
 /// The digits of `value` behind zeros, and where the first one stands that is none of these.
-#[inline(always)]
-fn digits_of(value: u64) -> ([u8; 20], usize) {
-    /// 00 to 99: half as many divisions.
-    const PAIRS: [[u8; 2]; 100] = {
-        let (mut pairs, mut i, mut tens) = ([[b'0'; 2]; 100], 0, b'0');
-        while tens <= b'9' {
-            let mut ones = b'0';
-            while ones <= b'9' {
-                pairs[i] = [tens, ones];
-                i += 1;
-                ones += 1;
-            }
-            tens += 1;
+#[inline]
+fn digits_of(value: u64) -> ([u8; 24], usize) {
+    const EIGHT: u64 = 100_000_000;
+    let mut digits = [0; 24];
+    let (mut start, mut is_zero) = (0, true);
+    for (place, group) in
+        digits.chunks_exact_mut(8).zip([value / EIGHT / EIGHT, value / EIGHT % EIGHT, value % EIGHT])
+    {
+        let eight = spread(group);
+        if is_zero {
+            start += (eight.trailing_zeros() / 8) as usize;
+            is_zero = eight == 0;
         }
-        pairs
-    };
-    let mut digits = [b'0'; 20];
-    let (mut rest, mut start) = (value, digits.len());
-    while rest >= 10 {
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
-        rest /= 100;
-    }
-    if rest > 0 {
-        start -= 1;
-        digits[start] += (rest % 10) as u8;
+        place.copy_from_slice(&(eight | (EACH * 0x30)).to_le_bytes());
     }
     (digits, start)
+}
+
+/// The eight digits of `value`, the first one in the lowest byte: [`leading_digits`] the other way. The factors are
+/// reciprocals, exact for all that a field can hold.
+#[inline]
+const fn spread(value: u64) -> u64 {
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((pairs - 10 * tens) << 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_group_of_four_digits_is_spread_as_the_library_prints_it() {
+        for four in 0..10_000 {
+            for value in [four, four * 10_000, four * 10_000 + 9_999 - four] {
+                let digits = (spread(value) | (EACH * 0x30)).to_le_bytes();
+                assert_eq!(str::from_utf8(&digits), Ok(format!("{value:08}").as_str()));
+            }
+        }
+    }
+
+    #[test]
+    fn wholes_and_seconds_are_printed_as_the_library_prints_them() {
+        let powers = (0..20).map(power_of_ten).flat_map(|power| [power - 1, power, power + 1]);
+        for value in powers.chain([u64::MAX, 1 << 63, 1_520_023_934_918_963_997]) {
+            let printed = |print: &dyn Fn(&mut Vec<u8>)| {
+                let mut out = Vec::new();
+                print(&mut out);
+                String::from_utf8(out).unwrap()
+            };
+            for width in [1, 2, 9, 20] {
+                let (got, expected) =
+                    (printed(&|out| print_whole(out, value, width)), format!("{value:0width$}"));
+                assert_eq!(got, expected);
+            }
+            let (seconds, nanos) = (value / 1_000_000_000, value % 1_000_000_000);
+            assert_eq!(printed(&|out| print_seconds(out, value)), format!("{seconds}.{nanos:09}"));
+        }
+    }
 }
