@@ -46,11 +46,15 @@ fn main() -> ExitCode {
         }
         eprintln!();
     }
-    println!("{tally}");
+    if tally.runs > 0 {
+        println!("{tally}");
+    }
     if violations.is_empty() {
         return ExitCode::SUCCESS;
     }
-    eprintln!("{} runs failed", violations.len());
+    let failed = violations.len() as u64;
+    let wanted = arguments.seeds.end.saturating_sub(arguments.seeds.start);
+    eprintln!("{failed} of {} runs failed, {wanted} were asked for", failed + tally.runs);
     ExitCode::FAILURE
 }
 
