@@ -7,6 +7,8 @@
     reason = "tests fail by panicking and say what they covered; the lints know only #[test] functions"
 )]
 
+use std::process::Command;
+
 use herd_sim::{Catalogue, Cut, Report, Scenario, run, scenario::FaultKind};
 
 /// Seeds of every scenario. `cargo xtask sim --seeds N` runs more.
@@ -138,4 +140,22 @@ fn a_violation_names_the_command_that_shows_it_again() {
         "{violation}"
     );
     assert!(Scenario::parse("typo", &text.replace("count", "cuont")).is_err());
+}
+
+#[test]
+fn a_violation_does_not_end_the_other_runs() {
+    // Too short for a link to fall off the log, which this scenario is there for.
+    let arguments = "--scenario slow-link --servers 2 --clients 1 --until 100 --seeds 5 --jobs 1 --no-shrink";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herd-sim"));
+    let output = command.args(arguments.split(' ')).args(["--violations", "2"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let replayed: Vec<_> = told.lines().filter(|line| line.starts_with("replay: ")).collect();
+    let replay = |seed: u64| {
+        format!(
+            "replay: cargo xtask sim --scenario slow-link --seed {seed} --servers 2 --clients 1 --until 100"
+        )
+    };
+    assert_eq!(replayed, [replay(0), replay(1)]);
+    assert!(told.ends_with("2 of 2 runs failed, 5 were asked for\n"), "{told}");
 }
