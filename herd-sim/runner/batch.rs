@@ -1,8 +1,10 @@
-//! Many runs on many threads. Each seed is a run of its own, so threads change nothing but the time it takes; of several
-//! violations the one with the least seed is told.
+//! Many runs on many threads. Each seed is a run of its own, so threads change nothing but the time it takes.
+//!
+//! A violation ends its own run only, and all when there are as many as are wanted: every seed below the last is done then.
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fmt,
     ops::Range,
     sync::{
@@ -27,16 +29,24 @@ pub(crate) struct Batch<'a> {
     arguments: &'a Arguments,
     began: Instant,
     next: AtomicU64,
-    /// No seed from here on is needed: there is a violation before.
+    /// No seed from here on is begun.
     end: AtomicU64,
     total: Mutex<Total>,
 }
 
 #[derive(Debug)]
 struct Total {
-    tally: Tally,
-    violation: Option<Box<Violation>>,
+    outcome: Outcome,
     told: Instant,
+}
+
+/// What came of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// The sum of all runs that held.
+    pub(crate) tally: Tally,
+    /// How others failed, by seed.
+    pub(crate) violations: BTreeMap<u64, Box<Violation>>,
 }
 
 /// How far a batch has come.
@@ -45,6 +55,8 @@ pub(crate) struct Progress {
     runs: u64,
     of: u64,
     took: Duration,
+    /// Which of them failed.
+    failed: Vec<u64>,
 }
 
 impl<'a> Batch<'a> {
@@ -57,21 +69,20 @@ impl<'a> Batch<'a> {
             began,
             next: AtomicU64::new(start),
             end: AtomicU64::new(end),
-            total: Mutex::new(Total { tally: Tally::default(), violation: None, told: began }),
+            total: Mutex::new(Total { outcome: Outcome::default(), told: began }),
         }
     }
 
-    /// Runs all, or up to the first violation.
-    pub(crate) fn run(self, tell: impl Fn(Progress) + Sync) -> Result<Tally, Box<Violation>> {
+    /// Runs all, or until enough have failed.
+    pub(crate) fn run(self, tell: impl Fn(Progress) + Sync) -> Outcome {
         thread::scope(|scope| {
             for _ in 0..self.arguments.jobs.max(1) {
                 scope.spawn(|| self.work(&tell));
             }
         });
-        let total = self.total.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut tally = total.tally;
-        tally.took = self.began.elapsed();
-        total.violation.map_or(Ok(tally), Err)
+        let mut outcome = self.total.into_inner().unwrap_or_else(PoisonError::into_inner).outcome;
+        outcome.tally.took = self.began.elapsed();
+        outcome
     }
 
     fn work(&self, tell: impl Fn(Progress)) {
@@ -81,24 +92,28 @@ impl<'a> Batch<'a> {
                 return;
             }
             let scenario = self.scenario(seed);
-            let outcome = run(&scenario, seed);
+            let result = run(&scenario, seed);
             let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
-            match outcome {
-                Ok(report) => total.tally.add(&scenario.name, &report),
-                Err(violation) => {
-                    self.end.fetch_min(seed, Ordering::Relaxed);
-                    if total.violation.as_ref().is_none_or(|known| seed < known.seed) {
-                        total.violation = Some(violation);
-                    }
-                }
+            let Outcome { tally, violations } = &mut total.outcome;
+            match result {
+                Ok(report) => tally.add(&scenario.name, &report),
+                Err(violation) => drop(violations.insert(seed, violation)),
+            }
+            if violations.len() >= self.arguments.violations_max {
+                self.end.store(0, Ordering::Relaxed);
             }
             if total.told.elapsed() > TOLD_EVERY {
                 total.told = Instant::now();
-                let seeds = &self.arguments.seeds;
-                let (runs, of) = (total.tally.runs, seeds.end - seeds.start);
-                tell(Progress { runs, of, took: self.began.elapsed() });
+                tell(self.progress(&total.outcome));
             }
         }
+    }
+
+    fn progress(&self, outcome: &Outcome) -> Progress {
+        let Range { start, end } = self.arguments.seeds;
+        let failed: Vec<_> = outcome.violations.keys().copied().collect();
+        let runs = outcome.tally.runs + failed.len() as u64;
+        Progress { runs, of: end - start, took: self.began.elapsed(), failed }
     }
 
     /// The scenario of a seed.
@@ -114,7 +129,8 @@ impl<'a> Batch<'a> {
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { runs, of, took } = self;
-        write!(f, "{runs} of {of} runs in {:.0} s", took.as_secs_f64())
+        let Self { runs, of, took, failed } = self;
+        write!(f, "{runs} of {of} runs in {:.0} s", took.as_secs_f64())?;
+        if failed.is_empty() { Ok(()) } else { write!(f, ", failed: seeds {failed:?}") }
     }
 }

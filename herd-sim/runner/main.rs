@@ -1,5 +1,5 @@
-//! Runs simulations on all cores and prints what they covered; at the first violation what it is, made small, and the
-//! command that replays it, and exits with 1.
+//! Runs simulations on all cores and prints what they covered; of each violation what it is, made small, and the command
+//! that replays it. Exits with 1 if there is one.
 
 mod arguments;
 mod batch;
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use herd_sim::{Catalogue, Violation};
 
 use arguments::Arguments;
-use batch::Batch;
+use batch::{Batch, Outcome};
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the program's output")]
 fn main() -> ExitCode {
@@ -38,19 +38,24 @@ fn main() -> ExitCode {
     if arguments.shows {
         println!("{:#?}", batch.scenario(arguments.seeds.start));
     }
-    match batch.run(|progress| eprintln!("{progress}")) {
-        Ok(tally) => {
-            println!("{tally}");
-            ExitCode::SUCCESS
+    let Outcome { tally, violations } = batch.run(|progress| eprintln!("{progress}"));
+    for violation in violations.values() {
+        eprintln!("{violation}");
+        if let Some(smaller) = smaller(&catalogue, &arguments, violation) {
+            eprintln!("\nmade smaller: {smaller}");
         }
-        Err(violation) => {
-            eprintln!("{violation}");
-            if let Some(smaller) = smaller(&catalogue, &arguments, &violation) {
-                eprintln!("\nmade smaller: {smaller}");
-            }
-            ExitCode::FAILURE
-        }
+        eprintln!();
     }
+    if tally.runs > 0 {
+        println!("{tally}");
+    }
+    if violations.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    let failed = violations.len() as u64;
+    let wanted = arguments.seeds.end.saturating_sub(arguments.seeds.start);
+    eprintln!("{failed} of {} runs failed, {wanted} were asked for", failed + tally.runs);
+    ExitCode::FAILURE
 }
 
 fn smaller(catalogue: &Catalogue, arguments: &Arguments, violation: &Violation) -> Option<Box<Violation>> {

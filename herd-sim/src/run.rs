@@ -168,7 +168,8 @@ impl Run<'_> {
         let fabric = &mut self.world.fabric;
         let now = fabric.now;
         let end = millis(self.world.scenario.duration_ms);
-        for server in &self.world.servers {
+        for server in &mut self.world.servers {
+            server.check_memory(fabric);
             if let Some((_, silence)) = server.silence(now)
                 && silence > SILENCE_MAX_NS
             {

@@ -17,7 +17,7 @@ use crate::{
     chance::Chance,
     client::{Crowd, Said},
     network::Network,
-    oracle::{self, Known, POISON, Rules, SLACK_MIN},
+    oracle::{self, Known, POISON, Rules, SLACK_MIN, Told},
     queue::{ConnectionId, Event, Queue},
     report::Report,
     scenario::{Fault, FaultKind, Scenario, millis},
@@ -60,6 +60,7 @@ impl World {
             herd,
             other_herd: Name::new("other")?,
             violation: None,
+            told: Told::default(),
         };
         let mut clocks = chance.stream("clocks");
         let offset = i64::try_from(millis(scenario.limits.clock_offset_ms)).unwrap_or(i64::MAX);
@@ -165,7 +166,9 @@ impl World {
         }
         if effects.fresh.is_empty() {
             let new = Known::taken(said, &server.name, clock);
-            if let Err(what) = life.held.check_refusal(said, &new, &fabric.rules) {
+            let told = oracle::at_line(&life.node, &said.client, clock);
+            let told = told.and_then(|line| fabric.told.find(&said.client, &line));
+            if let Err(what) = life.held.check_refusal(said, &new, told, &fabric.rules) {
                 fabric.accuse(|| format!("{}: {what}", server.name));
             }
         } else {
@@ -185,8 +188,9 @@ impl World {
         let Some(life) = &server.life else { return };
         let clock = server.now(self.fabric.now).clock;
         let answer = oracle::at_line(&life.node, client, clock);
-        self.fabric.report.queries += 1;
-        if let Err(what) = life.held.check_answer(client, answer.as_deref(), clock, &self.fabric.rules) {
+        let Fabric { told, rules, report, .. } = &mut self.fabric;
+        report.queries += 1;
+        if let Err(what) = life.held.check_answer(client, answer.as_deref(), told, (clock, rules)) {
             self.fabric.accuse(|| format!("{}: {what}", server.name));
         }
     }
@@ -219,7 +223,7 @@ impl World {
             let life = server.life.as_ref()?;
             Some((&server.name, &life.node, &life.held, server.now(self.fabric.now).clock))
         });
-        oracle::agreement(&lives.collect::<Vec<_>>(), &self.fabric.rules)
+        oracle::agreement(&lives.collect::<Vec<_>>(), &self.fabric.told, &self.fabric.rules)
     }
 }
 

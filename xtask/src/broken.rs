@@ -135,7 +135,7 @@ fn noticed(tree: &Path) -> anyhow::Result<Option<(u64, String)>> {
         bail!("it does not build");
     }
     let mut command = Command::new(target.join("release/herd-sim"));
-    command.args(["--no-shrink", "--seeds", &SEEDS.to_string()]);
+    command.args(["--no-shrink", "--violations", "1", "--seeds", &SEEDS.to_string()]);
     let errors = target.join("errors.txt");
     let mut child = command.stdout(Stdio::null()).stderr(fs::File::create(&errors)?).spawn()?;
     let began = Instant::now();

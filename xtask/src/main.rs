@@ -27,7 +27,7 @@ const HELP: &str = "\
 cargo xtask test                 everything that must hold: format, clippy, tidy, tests, docs
 cargo xtask tidy                 only the rules that no lint knows
 cargo xtask sim [--seeds N | --seed S] [--scenario X]
-                                 whole herds, each in one thread from one seed; a violation is made smaller
+                                 whole herds, each in one thread from one seed; violations are made smaller
 cargo xtask sim --broken [VARIANT..]
                                  breaks copies of the core on purpose and sees the simulation notice
 cargo xtask fuzz [TARGET..] [--seconds N] [--jobs N]

@@ -221,9 +221,15 @@ impl Server {
         let clock = self.now(fabric.now).clock;
         let Some(life) = self.life.as_mut().filter(|life| life.guise == Guise::Own) else { return };
         let from = from.map(|peer| (&peer.server, peer.incarnation));
-        if let Err(what) = life.held.learn(&life.node, records, (clock, fabric.now), from, &fabric.rules) {
+        let origin = match from {
+            Some(_) => fabric.told.check_origin(&life.node, records),
+            None => fabric.told.take(&life.node, records),
+        };
+        let learned = life.held.learn(&life.node, records, (clock, fabric.now), from, &fabric.rules);
+        if let Err(what) = learned.and(origin) {
             fabric.accuse(|| format!("{}: {what}", self.name));
         }
+        life.memory.learn(records);
         self.write_soon(fabric);
     }
 

@@ -21,7 +21,7 @@ use herd_core::{
 use crate::{
     disk::Disk,
     network::Network,
-    oracle::{Held, Known, Rules},
+    oracle::{Held, Known, Memory, Rules, Told},
     queue::{ConnectionId, Event, Queue},
     report::Report,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Fabric {
     /// The first thing that went wrong.
     pub(crate) violation: Option<String>,
     pub(crate) rules: Rules,
+    /// What clients told the herd.
+    pub(crate) told: Told,
 }
 
 /// See the module.
@@ -77,6 +79,7 @@ pub(crate) struct Life {
     has_yielded: bool,
     pub(crate) node: Node,
     pub(crate) held: Held,
+    memory: Memory,
     storage: Storage,
     edges: Vec<Edge>,
     ends: BTreeMap<ConnectionId, End>,
@@ -168,6 +171,14 @@ impl Server {
         self.is_at_home() && !self.is_paused
     }
 
+    /// Asks the oracle of memory.
+    pub(crate) fn check_memory(&mut self, fabric: &mut Fabric) {
+        let Some(life) = self.life.as_mut().filter(|life| life.guise == Guise::Own) else { return };
+        if let Err(what) = life.memory.check(&life.node, &fabric.told) {
+            fabric.accuse(|| format!("{}: {what}", self.name));
+        }
+    }
+
     /// Begins a life with what is on disk, and dials everybody.
     pub(crate) fn start(&mut self, settings: NodeSettings, guise: Guise, fabric: &mut Fabric) {
         self.lives += 1;
@@ -187,6 +198,7 @@ impl Server {
             has_yielded: false,
             node,
             held,
+            memory: Memory::default(),
             storage: Storage::new(WriteBehind::new(self.disk.held())),
             edges: self.neighbours.iter().map(edge).collect(),
             ends: BTreeMap::new(),

@@ -214,7 +214,8 @@ impl Server {
             node.export(shard, LeafSet::ALL, &(..), &mut records);
         }
         let mut held = Held::default();
-        if let Err(what) = held.learn(node, &records, (clock, fabric.now), None, &fabric.rules) {
+        let learned = held.learn(node, &records, (clock, fabric.now), None, &fabric.rules);
+        if let Err(what) = learned.and_then(|()| fabric.told.check_origin(node, &records)) {
             fabric.accuse(|| format!("{}: from its disk: {what}", self.name));
         }
         fabric.report.restored += held.clients() as u64;
