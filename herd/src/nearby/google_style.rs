@@ -3,7 +3,11 @@
 //! Not a general JSON library: it only prints. Whoever cuts an answer that another service printed splices that
 //! service's bytes and does not come here.
 
+mod number;
+
 use std::{collections::BTreeMap, fmt::Write};
+
+pub(crate) use self::number::print as print_number;
 
 /// Columns of a line that an array of plain values may fill.
 const ARRAY_LINE: usize = 74;
@@ -88,7 +92,8 @@ pub fn frame(body: &[u8]) -> Vec<u8> {
     framed
 }
 
-fn print_at(value: &Value, depth: usize, out: &mut String) {
+/// Appends a value that begins on a line of so many steps of indentation.
+pub(crate) fn print_at(value: &Value, depth: usize, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
@@ -143,35 +148,22 @@ fn start_line(comma: bool, depth: usize, out: &mut String) {
     out.extend(std::iter::repeat_n("   ", depth));
 }
 
-/// C's `%.16g`; a number that JSON cannot tell is 0.
-fn print_number(number: f64, out: &mut String) {
-    if !number.is_finite() {
-        out.push('0');
-        return;
-    }
-    let scientific = format!("{number:.15e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..16).contains(&exponent) {
-        let decimals = usize::try_from(15 - exponent).unwrap_or(0);
-        let fixed = format!("{number:.decimals$}");
-        out.push_str(without_zeros(&fixed));
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{}e{sign}{:02}", without_zeros(mantissa), exponent.unsigned_abs());
-    }
-}
-
-/// A decimal number without the zeros that say nothing.
-fn without_zeros(number: &str) -> &str {
-    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
-}
-
-fn print_text(text: &str, out: &mut String) {
+/// Appends a text in quotes.
+pub(crate) fn print_text(text: &str, out: &mut String) {
     out.push('"');
-    for character in text.chars() {
-        match character {
+    print_escaped(text, out);
+    out.push('"');
+}
+
+/// Appends what stands between the quotes of a text.
+pub(crate) fn print_escaped(text: &str, out: &mut String) {
+    let mut rest = text;
+    // What is escaped is ASCII, so it is found byte by byte and the parts between are texts.
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, ..b' ' | b'"' | b'\\' | b'<' | b'>')) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        let mut characters = special.chars();
+        match characters.next().unwrap_or_default() {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\u{8}' => out.push_str("\\b"),
@@ -179,13 +171,14 @@ fn print_text(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '<' | '>' | '\0'..='\u{1f}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character));
+            other => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(other));
             }
-            _ => out.push(character),
         }
+        rest = characters.as_str();
     }
-    out.push('"');
+    out.push_str(rest);
 }
 
 #[cfg(test)]
@@ -212,30 +205,6 @@ pub(crate) mod tests {
             }
         }
         convert(serde_json::from_str(document).unwrap())
-    }
-
-    #[test]
-    fn numbers_are_printed_as_c_prints_them() {
-        let cases = [
-            (34.053_526_700_000_01, "34.05352670000001"),
-            (-33.887_606, "-33.887606"),
-            (4.0, "4"),
-            (0.0, "0"),
-            (0.1, "0.1"),
-            (-118.445_127, "-118.445127"),
-            (100.0, "100"),
-            (1e-4, "0.0001"),
-            (1.5e-5, "1.5e-05"),
-            (1e16, "1e+16"),
-            (123_456_789_012_345.6, "123456789012345.6"),
-            (9.999_999_999_999_999_9, "10"),
-            (f64::NAN, "0"),
-        ];
-        for (number, expected) in cases {
-            let mut out = String::new();
-            print_number(number, &mut out);
-            assert_eq!(out, expected);
-        }
     }
 
     #[test]
@@ -292,14 +261,6 @@ pub(crate) mod tests {
             prop_assert!(text.ends_with("\n\n"));
             prop_assert_eq!(text.find("\n\n"), Some(text.len() - 2));
             prop_assert_eq!(text.replace('\n', ""), body.replace('\n', ""));
-        }
-
-        #[test]
-        fn printed_numbers_keep_sixteen_digits(number in -1e9..1e9f64) {
-            let mut out = String::new();
-            print_number(number, &mut out);
-            let back: f64 = out.parse().unwrap();
-            prop_assert!((back - number).abs() <= number.abs() * 1e-15);
         }
     }
 }

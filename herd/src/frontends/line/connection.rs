@@ -321,17 +321,22 @@ impl Connection {
         if has_more && self.replies.unsent() < WRITE_BYTES {
             return Ok(());
         }
-        while !self.replies.ready().is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, self.replies.ready()) {
+        while self.replies.has_ready() {
+            let stream = Pin::new(&mut self.stream);
+            let written = self.replies.write(|parts| match parts {
+                [all] => stream.poll_write(cx, all),
+                parts => stream.poll_write_vectored(cx, parts),
+            });
+            match written {
                 Poll::Ready(written) => {
-                    self.replies.wrote(written?);
+                    written?;
                     self.active_at = now;
                     self.stalled_at = None;
                 }
                 Poll::Pending => break,
             }
         }
-        if self.replies.ready().is_empty() || self.replies.unsent() < self.limits.reply_bytes_max {
+        if !self.replies.has_ready() || self.replies.unsent() < self.limits.reply_bytes_max {
             self.stalled_at = None;
         } else {
             self.stalled_at.get_or_insert(now);

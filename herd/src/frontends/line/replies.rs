@@ -6,7 +6,9 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    task::{Context, Poll},
+    io::{self, IoSlice},
+    mem,
+    task::{Context, Poll, ready},
 };
 
 use crate::gateway::{Nearby, Wait};
@@ -19,11 +21,21 @@ thread_local! {
     static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// From this size on what a provider says is written from where it is: to copy it costs more than a write of several
+/// parts.
+const APART_BYTES_MIN: usize = 1024;
+
+/// Parts of one write: the answers of a few turns, and what is between them.
+const PARTS_MAX: usize = 16;
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Replies {
-    /// May be written, from `written` on.
+    /// May be written, one after the other: what is ready but its end.
+    parts: VecDeque<Vec<u8>>,
+    /// The end of what may be written.
     ready: Vec<u8>,
+    /// How much of the first part was written.
     written: usize,
     waiting: VecDeque<Waiting>,
 }
@@ -69,31 +81,69 @@ impl Replies {
         }
         while let Some(Waiting { body, then }) = self.waiting.pop_front_if(|first| first.body.is_done()) {
             let body = if let Body::Told(body) = body { Some(body) } else { None };
-            self.ready.extend_from_slice(body.as_deref().unwrap_or_default());
-            self.ready.extend_from_slice(&then);
-            released(body.map(|body| body.len()), &then);
+            released(body.as_ref().map(Vec::len), &then);
+            self.append(body.unwrap_or_default());
+            self.append(then);
         }
     }
 
-    /// Bytes that may be written.
-    pub(super) fn ready(&self) -> &[u8] {
-        self.ready.get(self.written..).unwrap_or_default()
+    /// Makes bytes ready.
+    fn append(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < APART_BYTES_MIN {
+            return self.ready.extend_from_slice(&bytes);
+        }
+        if !self.ready.is_empty() {
+            self.parts.push_back(mem::take(&mut self.ready));
+        }
+        self.parts.push_back(bytes);
     }
 
-    /// How long all is that was ever made ready and is still in memory: to find what one batch adds. What is behind
-    /// something that is waited for does not count.
+    /// Whether anything may be written.
+    pub(super) fn has_ready(&self) -> bool {
+        self.ready_bytes() > 0
+    }
+
+    /// Offers what may be written, in parts, and forgets what `write` says was.
+    pub(super) fn write(
+        &mut self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        let mut offered = [IoSlice::new(&[]); PARTS_MAX];
+        let mut count = 0;
+        let mut skipped = self.written;
+        for (slot, part) in offered.iter_mut().zip(self.parts.iter().chain([&self.ready])) {
+            *slot = IoSlice::new(part.get(mem::take(&mut skipped)..).unwrap_or_default());
+            count += 1;
+        }
+        let written = ready!(write(offered.get(..count).unwrap_or_default()))?;
+        self.wrote(written);
+        Poll::Ready(Ok(()))
+    }
+
+    fn ready_bytes(&self) -> usize {
+        self.parts.iter().map(Vec::len).sum::<usize>() + self.ready.len() - self.written
+    }
+
+    /// How long the end of what is ready is: to find what one batch adds. What is behind something that is waited for does
+    /// not count.
     pub(super) const fn mark(&self) -> usize {
         self.ready.len()
     }
 
-    /// What was made ready since `mark`.
+    /// What one batch made ready since `mark`.
     pub(super) fn since(&self, mark: usize) -> &[u8] {
         self.ready.get(mark..).unwrap_or_default()
     }
 
     /// Forgets the first `bytes` of what is ready.
-    pub(super) fn wrote(&mut self, bytes: usize) {
+    fn wrote(&mut self, bytes: usize) {
         self.written += bytes;
+        while let Some(part) = self.parts.pop_front_if(|part| part.len() <= self.written) {
+            self.written -= part.len();
+        }
+        if !self.parts.is_empty() {
+            return;
+        }
         if self.written >= self.ready.len() {
             self.written = 0;
             let mut spare = std::mem::take(&mut self.ready);
@@ -116,7 +166,7 @@ impl Replies {
             };
             body + waiting.then.len()
         });
-        self.ready().len() + held_back.sum::<usize>()
+        self.ready_bytes() + held_back.sum::<usize>()
     }
 
     /// How many things are waited for.
@@ -126,7 +176,7 @@ impl Replies {
 
     /// Whether every reply was written.
     pub(super) fn is_empty(&self) -> bool {
-        self.ready().is_empty() && self.waiting.is_empty()
+        !self.has_ready() && self.waiting.is_empty()
     }
 }
 
@@ -149,5 +199,51 @@ impl Body {
 
     const fn is_done(&self) -> bool {
         matches!(self, Self::Told(_) | Self::Free)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::ready, task::Waker};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn replies_are_written_in_their_order_however_little_is_taken_at_once(
+            // Lines, and how much a provider has to say before each.
+            said in prop::collection::vec((0..400usize, prop_oneof![0..4usize, 1000..1100usize, 0..9000usize]), 1..40),
+            takes in prop::collection::vec(1..6000usize, 1..9),
+        ) {
+            let (mut replies, mut expected, mut written) = (Replies::default(), Vec::new(), Vec::new());
+            let mut cx = Context::from_waker(Waker::noop());
+            let mut takes = takes.into_iter().cycle();
+            for (number, (line, body)) in (0..).zip(said) {
+                let (line, body) = (vec![number; line], vec![255 - number; body]);
+                expected.extend_from_slice(&body);
+                expected.extend_from_slice(&line);
+                replies.ask(Box::pin(ready(body)));
+                replies.tail().extend_from_slice(&line);
+                replies.advance(&mut cx, |_, _| ());
+                let take = takes.next().unwrap_or(1);
+                let taken = replies.write(|parts| {
+                    let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).take(take).collect();
+                    written.extend_from_slice(&bytes);
+                    Poll::Ready(Ok(bytes.len()))
+                });
+                prop_assert!(matches!(taken, Poll::Ready(Ok(()))));
+                prop_assert_eq!(replies.unsent(), expected.len() - written.len());
+            }
+            while replies.has_ready() {
+                let _ = replies.write(|parts| {
+                    written.extend(parts.iter().flat_map(|part| part.iter().copied()));
+                    Poll::Ready(Ok(parts.iter().map(|part| part.len()).sum()))
+                });
+            }
+            prop_assert_eq!(written, expected);
+            prop_assert!(replies.is_empty() && replies.ready.capacity() <= IDLE_BYTES_MAX);
+        }
     }
 }

@@ -1,28 +1,49 @@
 //! An answer in the words of Google's Nearby Search, made of the places that the search found.
+//!
+//! The one thing to know: Google's layout stands here in pieces, because it is appended 20 times for each answer; a test
+//! prints every answer anew by the rules of `google_style`, and finds the same bytes.
+
+use std::{collections::HashMap, sync::LazyLock};
 
 use super::{
     index::{Index, PlaceRow},
     kinds::Kind,
     place::{Coordinates, Source, UNITS_PER_DEGREE},
-    place_id::place_id,
-    plus_code::plus_code,
+    place_id::print_place_id,
+    plus_code::print_plus_code,
     search::Hit,
 };
-use crate::nearby::google_style::{Value, print};
+use crate::nearby::google_style::{Value, print_at, print_escaped, print_number, print_text};
 
 /// Half the side in degrees of the viewport of a place without an extent of its own, as Google's are.
 const POINT_HALF_DEGREES: f64 = 0.001_348_980_291_5;
 
-/// The whole answer: the first `bound` of the hits. It is OK also where the bound leaves none of them.
+/// Room for a place: 1.1 KB and its texts.
+const RESULT_BYTES: usize = 1280;
+
+/// Bytes around the places.
+const FRAME_BYTES: usize = 512;
+
+/// The bytes that follow an AT line: the first `bound` of the hits. It is OK also where the bound leaves none of them.
 pub(crate) fn answer(index: &Index, hits: &[Hit], bound: usize) -> String {
-    let places: Vec<_> =
-        hits.iter().take(bound).filter_map(|hit| Some((index.place(hit.rank)?, hit.at))).collect();
-    let credits = Credit::ALL.into_iter().filter(|credit| places.iter().any(|(row, _)| credit.covers(row)));
-    print(&Value::object([
-        ("html_attributions", Value::Array(credits.map(|credit| Value::text(credit.html())).collect())),
-        ("results", Value::Array(places.iter().map(|(row, at)| result(row, *at)).collect())),
-        ("status", Value::text(if hits.is_empty() { "ZERO_RESULTS" } else { "OK" })),
-    ]))
+    let told = hits.get(..bound).unwrap_or(hits);
+    let places = index.places(told.iter().map(|hit| hit.rank));
+    let places = || places.iter().zip(told).filter_map(|(row, hit)| Some((row.as_ref()?, hit.at)));
+    let credits = Credit::ALL.map(|credit| places().any(|(row, _)| credit.covers(row)));
+    let mut out = String::with_capacity(FRAME_BYTES + told.len() * RESULT_BYTES);
+    out.push_str("{\n   \"html_attributions\" : ");
+    out.push_str(CREDITS.get(&credits).map_or("[]", String::as_str));
+    out.push_str(",\n   \"results\" : [");
+    let start = out.len();
+    for (place, at) in places() {
+        out.push_str(if out.len() > start { "," } else { "" });
+        print_result(place, at, &mut out);
+    }
+    out.push_str(if out.len() > start { "\n   ]" } else { "]" });
+    out.push_str(",\n   \"status\" : \"");
+    out.push_str(if hits.is_empty() { "ZERO_RESULTS" } else { "OK" });
+    out.push_str("\"\n}\n\n");
+    out
 }
 
 /// Who must be credited for a place.
@@ -55,57 +76,142 @@ impl Credit {
     }
 }
 
-fn result(place: &PlaceRow<'_>, at: Coordinates) -> Value {
-    let kind = place.types.split(' ').next().and_then(Kind::named).unwrap_or(Kind::generic());
-    let id = place_id(place.key);
-    let types = place.types.split(' ').map(Value::text).collect();
-    let mut members = vec![
-        ("geometry", geometry(at, place.half)),
-        ("icon", Value::Text(kind.icon())),
-        ("icon_background_color", Value::text(kind.icon_colour())),
-        ("icon_mask_base_uri", Value::Text(kind.icon_mask_base())),
-        ("name", Value::text(place.name)),
-        ("place_id", Value::text(&id)),
-        ("plus_code", codes(at, place.locality)),
-        ("reference", Value::Text(id)),
-        // Documented as "recognised by your application only".
-        ("scope", Value::text("APP")),
-        ("types", Value::Array(types)),
-    ];
-    if !kind.is_political() {
-        members.push(("business_status", Value::text("OPERATIONAL")));
+/// The array of credits for each choice of [`Credit::ALL`].
+static CREDITS: LazyLock<HashMap<[bool; Credit::ALL.len()], String>> = LazyLock::new(|| {
+    let choices = [[false, false], [false, true], [true, false], [true, true]];
+    let print = |choice: [bool; Credit::ALL.len()]| {
+        let chosen = Credit::ALL.iter().zip(choice).filter(|(_, is_chosen)| *is_chosen);
+        let mut printed = String::new();
+        let credits = chosen.map(|(credit, _)| Value::text(credit.html())).collect();
+        print_at(&Value::Array(credits), 1, &mut printed);
+        (choice, printed)
+    };
+    choices.map(print).into()
+});
+
+/// What places of the same types have in common.
+struct Looks {
+    /// Up to `geometry`.
+    before: String,
+    /// Between `geometry` and the name.
+    icon: String,
+    /// The array of types.
+    types: String,
+}
+
+/// The looks of each kind by its types; indexes hold no others, unless another herd made them.
+static LOOKS: LazyLock<HashMap<String, Looks>> = LazyLock::new(|| {
+    let looks = |types: String| (Looks::of(&types), types);
+    Kind::all().iter().map(|kind| looks(kind.types())).map(|(looks, types)| (types, looks)).collect()
+});
+
+impl Looks {
+    fn of(types: &str) -> Self {
+        let kind = types.split(' ').next().and_then(Kind::named).unwrap_or(Kind::generic());
+        let status =
+            if kind.is_political() { "" } else { "\n         \"business_status\" : \"OPERATIONAL\"," };
+        let (icon, colour, mask) = (kind.icon(), kind.icon_colour(), kind.icon_mask_base());
+        let mut printed = String::new();
+        print_at(&Value::Array(types.split(' ').map(Value::text).collect()), 3, &mut printed);
+        Self {
+            before: format!("\n      {{{status}"),
+            icon: format!(
+                r#"
+         "icon" : "{icon}",
+         "icon_background_color" : "{colour}",
+         "icon_mask_base_uri" : "{mask}",
+         "name" : ""#
+            ),
+            types: printed,
+        }
     }
+}
+
+fn print_result(place: &PlaceRow<'_>, at: Coordinates, out: &mut String) {
+    let unusual;
+    let looks = match LOOKS.get(place.types) {
+        Some(looks) => looks,
+        None => {
+            unusual = Looks::of(place.types);
+            &unusual
+        }
+    };
+    out.push_str(&looks.before);
+    print_geometry(at, place.half, out);
+    out.push_str(&looks.icon);
+    print_escaped(place.name, out);
+    out.push_str("\",\n         \"place_id\" : \"");
+    let id = out.len();
+    print_place_id(place.key, out);
+    let id = id..out.len();
+    print_codes(at, place.locality, out);
+    out.push_str("\n         \"reference\" : \"");
+    out.extend_from_within(id);
+    // Documented as "recognised by your application only".
+    out.push_str("\",\n         \"scope\" : \"APP\",\n         \"types\" : ");
+    out.push_str(&looks.types);
     if !place.vicinity.is_empty() {
-        members.push(("vicinity", Value::text(place.vicinity)));
+        out.push_str(",\n         \"vicinity\" : ");
+        print_text(place.vicinity, out);
     }
-    Value::object(members)
+    out.push_str("\n      }");
 }
 
-fn codes(at: Coordinates, locality: &str) -> Value {
-    let global = plus_code(at);
-    let compound = (!locality.is_empty()).then(|| {
-        ("compound_code", Value::Text(format!("{} {locality}", global.get(4..).unwrap_or_default())))
-    });
-    Value::object(compound.into_iter().chain([("global_code", Value::text(&global))]))
+fn print_codes(at: Coordinates, locality: &str, out: &mut String) {
+    let mut code = String::with_capacity(11);
+    print_plus_code(at, &mut code);
+    out.push_str("\",\n         \"plus_code\" : {");
+    if !locality.is_empty() {
+        out.push_str("\n            \"compound_code\" : \"");
+        out.push_str(code.get(4..).unwrap_or_default());
+        out.push(' ');
+        print_escaped(locality, out);
+        out.push_str("\",");
+    }
+    out.push_str("\n            \"global_code\" : \"");
+    out.push_str(&code);
+    out.push_str("\"\n         },");
 }
 
-fn geometry(at: Coordinates, half: [u32; 2]) -> Value {
+fn print_geometry(at: Coordinates, half: [u32; 2], out: &mut String) {
     let (lat, lng) = at.degrees();
     let [height, width] =
         half.map(|units| (f64::from(units) / f64::from(UNITS_PER_DEGREE)).max(POINT_HALF_DEGREES));
-    let corner = |lat: f64, lng: f64| {
+    let pieces = [
+        (
+            r#"
+         "geometry" : {
+            "location" : {
+               "lat" : "#,
+            (lat, lng),
+        ),
+        (
+            r#"
+            },
+            "viewport" : {
+               "northeast" : {
+                  "lat" : "#,
+            (lat + height, lng + width),
+        ),
+        (
+            r#"
+               },
+               "southwest" : {
+                  "lat" : "#,
+            (lat - height, lng - width),
+        ),
+    ];
+    for (number, (piece, (lat, lng))) in pieces.into_iter().enumerate() {
         // Past the antimeridian longitudes go on at the other end.
         let lng = if lng.abs() > 180.0 { lng - 360.0_f64.copysign(lng) } else { lng };
-        Value::object([("lat", Value::Number(lat.clamp(-90.0, 90.0))), ("lng", Value::Number(lng))])
-    };
-    Value::object([
-        ("location", corner(lat, lng)),
-        (
-            "viewport",
-            Value::object([
-                ("northeast", corner(lat + height, lng + width)),
-                ("southwest", corner(lat - height, lng - width)),
-            ]),
-        ),
-    ])
+        out.push_str(piece);
+        print_number(lat.clamp(-90.0, 90.0), out);
+        out.push_str(if number == 0 {
+            ",\n               \"lng\" : "
+        } else {
+            ",\n                  \"lng\" : "
+        });
+        print_number(lng, out);
+    }
+    out.push_str("\n               }\n            }\n         },");
 }

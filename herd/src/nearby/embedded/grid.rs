@@ -1,5 +1,7 @@
 //! The cells of the index: 1, 0.1 and 0.01 degree, numbered so that a cell's number begins with its parent's.
 
+use std::ops::Range;
+
 use super::place::{Coordinates, UNITS_PER_DEGREE};
 
 /// Levels of cells, from 1 degree to 0.01 degree.
@@ -13,6 +15,9 @@ const FINEST_UNITS: i32 = UNITS_PER_DEGREE / 100;
 pub(crate) struct Cell(u32);
 
 impl Cell {
+    /// Number of 1-degree cells.
+    pub(crate) const DEGREES: usize = 180 * 360;
+
     /// The cell of the finest level that holds a point; the north pole and longitude 180 belong to the last ones.
     pub(crate) fn of(point: Coordinates) -> Self {
         let row =
@@ -42,10 +47,9 @@ impl Cell {
         Self(bits)
     }
 
-    /// The numbers of the 1-degree cells of the row that starts at this whole latitude: first and one past the last.
-    pub(crate) fn row(latitude: i32) -> (Self, Self) {
-        let row = (latitude + 90).clamp(0, 179).cast_unsigned();
-        (Self(row * 360), Self((row + 1) * 360))
+    /// The 1-degree cells of a row (0 to 179, from the south) between two columns (0 to 360, from 180 degrees west).
+    pub(crate) const fn degrees(row: u32, columns: Range<u32>) -> Range<Self> {
+        Self(row * 360 + columns.start)..Self(row * 360 + columns.end)
     }
 
     /// Middle (latitude, longitude) and half side in degrees of a cell of a level.
@@ -81,9 +85,8 @@ mod tests {
                 let ((middle_lat, middle_lng), half) = cell.extent(level);
                 prop_assert!((lat - middle_lat).abs() <= half + 1e-9 && (lng - middle_lng).abs() <= half + 1e-9);
             }
-            #[expect(clippy::cast_possible_truncation, reason = "within 90")]
-            let (first, end) = Cell::row(lat.floor() as i32);
-            prop_assert!((first..end).contains(&fine.parent().parent()));
+            let row = (0..180).find(|row| lat < f64::from(*row) - 89.0).unwrap_or(179);
+            prop_assert!(Cell::degrees(row, 0..360).contains(&fine.parent().parent()));
         }
     }
 }

@@ -12,12 +12,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memmap2::Mmap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     grid::{Cell, LEVELS},
-    mmap,
+    mmap::{self, Content},
     place::{Coordinates, PlaceKey},
 };
 
@@ -72,10 +71,10 @@ pub enum IndexError {
     },
 }
 
-/// The bytes of an index: a mapped file, or one built in memory.
+/// The bytes of an index: a file, or one built in memory.
 #[derive(Debug)]
 enum IndexBytes {
-    Mapped(Mmap),
+    File(Content),
     Owned(Vec<u8>),
 }
 
@@ -84,6 +83,8 @@ enum IndexBytes {
 pub(crate) struct Index {
     bytes: IndexBytes,
     sections: [Range<usize>; SECTIONS],
+    /// By the number of a 1-degree cell: the first point in it, or behind it. 260 KB that spare a search the way there.
+    first_points: Vec<u32>,
 }
 
 /// What a row of cells or points says: the best rank in it, and two more words.
@@ -112,13 +113,14 @@ pub(crate) struct PlaceRow<'a> {
 }
 
 impl Index {
-    /// Maps and checks an index file; that reads all of it once.
+    /// Opens and checks an index file, which reads all of it once; up to `read_bytes_max` it stays in memory.
     ///
     /// # Errors
     /// The file is missing, is no index, is of another version, or damaged.
-    pub(crate) fn open(path: &Path) -> Result<Self, IndexError> {
-        let mapped = mmap::map(path).map_err(|error| IndexError::Open { path: path.into(), error })?;
-        Self::check(IndexBytes::Mapped(mapped), path)
+    pub(crate) fn open(path: &Path, read_bytes_max: usize) -> Result<Self, IndexError> {
+        let content = mmap::open(path, read_bytes_max)
+            .map_err(|error| IndexError::Open { path: path.into(), error })?;
+        Self::check(IndexBytes::File(content), path)
     }
 
     /// Checks an index that was built in memory; `name` stands for the path in errors.
@@ -154,7 +156,22 @@ impl Index {
         if sum != xxh3_64(body).to_le_bytes() {
             return Err(damaged("the checksum does not fit"));
         }
-        Ok(Self { bytes, sections })
+        let mut index = Self { bytes, sections, first_points: Vec::new() };
+        index.first_points = index.find_first_points();
+        Ok(index)
+    }
+
+    fn find_first_points(&self) -> Vec<u32> {
+        let mut found = Vec::with_capacity(Cell::DEGREES + 1);
+        let number = |point: usize| u32::try_from(point).unwrap_or(u32::MAX);
+        for (row, node) in self.level(0).iter().map(Node::read).enumerate() {
+            let cells = usize::try_from(node.cell().to_bits()).unwrap_or(usize::MAX).min(Cell::DEGREES);
+            let point = number(self.first_below(0, row, LEVELS));
+            // Those before it that are empty end where it starts.
+            found.resize(found.len().max(cells + 1), point);
+        }
+        found.resize(Cell::DEGREES + 1, number(self.level(LEVELS).len()));
+        found
     }
 
     /// Number of places.
@@ -162,9 +179,9 @@ impl Index {
         self.section(PLACES).len() / PLACE_BYTES
     }
 
-    /// Whether reading may wait for a disk.
-    pub(crate) const fn is_mapped(&self) -> bool {
-        matches!(self.bytes, IndexBytes::Mapped(_))
+    /// Whether reading never waits for a disk.
+    pub(crate) const fn is_in_memory(&self) -> bool {
+        !matches!(self.bytes, IndexBytes::File(Content::Mapped(_)))
     }
 
     /// Rows of a level: cells for 0 to 2, points for 3.
@@ -172,26 +189,65 @@ impl Index {
         self.section(if level < LEVELS { CELLS + level } else { POINTS }).as_chunks().0
     }
 
-    /// The place of a rank.
-    pub(crate) fn place(&self, rank: u32) -> Option<PlaceRow<'_>> {
-        let rows: &[[u8; PLACE_BYTES]] = self.section(PLACES).as_chunks().0;
-        let row = rows.get(usize::try_from(rank).ok()?)?;
-        let [low, high, name, types, vicinity, locality, height, width] = words(row);
-        Some(PlaceRow {
-            key: PlaceKey::from_bits(u64::from(high) << 32 | u64::from(low)),
-            name: self.text(name)?,
-            types: self.text(types)?,
-            vicinity: self.text(vicinity)?,
-            locality: self.text(locality)?,
-            half: [height, width],
-        })
+    /// The points in the 1-degree cells from one number up to another.
+    pub(crate) fn points(&self, cells: &Range<Cell>) -> Range<usize> {
+        let first = |cell: Cell| {
+            let at = usize::try_from(cell.to_bits()).ok();
+            at.and_then(|at| self.first_points.get(at)).and_then(|point| usize::try_from(*point).ok())
+        };
+        first(cells.start).zip(first(cells.end)).map_or(0..0, |(start, end)| start..end)
     }
 
-    /// The text at an offset: its length in two bytes, then UTF-8.
-    fn text(&self, offset: u32) -> Option<&str> {
+    /// The rows of the 1-degree cells from one number up to another.
+    pub(crate) fn degrees(&self, cells: &Range<Cell>) -> Range<usize> {
+        let rows = self.level(0);
+        let start = rows.partition_point(|row| Node::read(row).cell() < cells.start);
+        let rest = rows.get(start..).unwrap_or_default();
+        start..start + rest.iter().take_while(|row| Node::read(row).cell() < cells.end).count()
+    }
+
+    /// The rows of a finer level that lie in the cell of a row: one after the other.
+    pub(crate) fn below(&self, level: usize, row: usize, finer: usize) -> Range<usize> {
+        self.first_below(level, row, finer)..self.first_below(level, row + 1, finer)
+    }
+
+    /// The first row of a finer level that lies in the cell of a row, or behind it. Those of the last row end with the
+    /// level.
+    fn first_below(&self, level: usize, row: usize, finer: usize) -> usize {
+        (level..finer)
+            .try_fold(row, |row, level| {
+                let child = Node::read(self.level(level).get(row)?).first_child();
+                usize::try_from(child).ok()
+            })
+            .unwrap_or_else(|| self.level(finer).len())
+    }
+
+    /// The places of some ranks, `None` for those that are none.
+    ///
+    /// In three steps, each for all of them: a place and its texts are in memory anywhere, and what is asked for in one go
+    /// comes in one go.
+    pub(crate) fn places(&self, ranks: impl Iterator<Item = u32>) -> Vec<Option<PlaceRow<'_>>> {
+        let rows: &[[u8; PLACE_BYTES]] = self.section(PLACES).as_chunks().0;
+        let row = |rank: u32| rows.get(usize::try_from(rank).ok()?).map(|row| words(row));
+        let rows: Vec<Option<[u32; 8]>> = ranks.map(row).collect();
+        let texts = |[.., name, types, vicinity, locality, _, _]: [u32; 8]| {
+            [name, types, vicinity, locality].map(|offset| self.text(offset))
+        };
+        let texts: Vec<_> = rows.iter().map(|row| row.map(texts)).collect();
+        rows.into_iter().zip(texts).map(|(row, texts)| PlaceRow::read(row?, texts?)).collect()
+    }
+
+    /// The place of a rank.
+    #[cfg(test)]
+    pub(crate) fn place(&self, rank: u32) -> Option<PlaceRow<'_>> {
+        self.places(std::iter::once(rank)).pop().flatten()
+    }
+
+    /// The text at an offset, unchecked: its length in two bytes, then UTF-8.
+    fn text(&self, offset: u32) -> Option<&[u8]> {
         let rest = self.section(TEXTS).get(usize::try_from(offset).ok()?..)?;
         let (length, rest) = rest.split_first_chunk()?;
-        std::str::from_utf8(rest.get(..usize::from(u16::from_le_bytes(*length)))?).ok()
+        rest.get(..usize::from(u16::from_le_bytes(*length)))
     }
 
     fn section(&self, number: usize) -> &[u8] {
@@ -199,6 +255,22 @@ impl Index {
             .get(number)
             .and_then(|range| self.bytes.as_slice().get(range.clone()))
             .unwrap_or_default()
+    }
+}
+
+impl<'a> PlaceRow<'a> {
+    /// Reads a row and its texts; `None` in a damaged index.
+    fn read([low, high, .., height, width]: [u32; 8], texts: [Option<&'a [u8]>; 4]) -> Option<Self> {
+        let [name, types, vicinity, locality] =
+            texts.map(|text| text.and_then(|text| str::from_utf8(text).ok()));
+        Some(Self {
+            key: PlaceKey::from_bits(u64::from(high) << 32 | u64::from(low)),
+            name: name?,
+            types: types?,
+            vicinity: vicinity?,
+            locality: locality?,
+            half: [height, width],
+        })
     }
 }
 
@@ -228,7 +300,7 @@ impl Node {
 impl IndexBytes {
     fn as_slice(&self) -> &[u8] {
         match self {
-            Self::Mapped(mapped) => mapped,
+            Self::File(Content::Read(bytes) | Content::Mapped(bytes)) => bytes,
             Self::Owned(bytes) => bytes,
         }
     }

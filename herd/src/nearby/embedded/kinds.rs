@@ -41,6 +41,11 @@ impl Kind {
         Self { name, companions, weight, icon, pinlet, colour }
     }
 
+    /// All kinds.
+    pub(crate) const fn all() -> &'static [Self] {
+        KINDS
+    }
+
     /// The kind with this first type.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         KINDS.iter().find(|kind| kind.name == name)

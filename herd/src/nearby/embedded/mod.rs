@@ -37,6 +37,10 @@ pub struct Embedded {
     readers: Arc<Semaphore>,
 }
 
+/// An index file of at most so many bytes, three million places, is read into memory and answers at once. A larger one
+/// stays on the disk, and the system keeps in memory what is asked for.
+const READ_BYTES_MAX: usize = 256 << 20;
+
 /// Look-ups of a mapped index at once: what waits for the disk uses no core, and a disk has use for a few of them.
 const READERS_MAX: usize = 16;
 
@@ -51,7 +55,7 @@ impl Embedded {
     /// # Errors
     /// The file is missing, is no index, is of another version, or damaged.
     pub fn open(path: Option<&Path>) -> Result<Self, IndexError> {
-        Ok(Self::new(path.map_or_else(builtin::index, Index::open)?))
+        Ok(Self::new(path.map_or_else(builtin::index, |path| Index::open(path, READ_BYTES_MAX))?))
     }
 
     /// Checks an index that is in memory; it answers without a wait.
@@ -80,10 +84,10 @@ impl Embedded {
 
     /// The bytes that follow the AT line.
     pub async fn answer(&self, position: Position, question: Question) -> Vec<u8> {
-        if !self.index.is_mapped() {
+        if self.index.is_in_memory() {
             return self.look_up(position, question);
         }
-        // A mapped page may have to come from the disk first: not on a thread that serves sockets.
+        // A page of the file may have to come from the disk first: not on a thread that serves sockets.
         let this = self.clone();
         let looked_up = async move {
             let place = Arc::clone(&this.readers).acquire_owned().await.ok()?;
@@ -103,7 +107,7 @@ impl Embedded {
         let bound = usize::from(question.bound);
         // One at least is looked for: whether there is any decides the status.
         let hits = search::search(&self.index, &circle, bound.max(1));
-        frame(answer::answer(&self.index, &hits, bound).as_bytes())
+        answer::answer(&self.index, &hits, bound).into_bytes()
     }
 }
 

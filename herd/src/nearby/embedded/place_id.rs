@@ -10,15 +10,17 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// Keeps our second halves apart from the first ones: "herd" in ASCII, twice.
 const CHECK: u64 = 0x6865_7264_6865_7264;
 
-/// The ID of a place.
-pub(crate) fn place_id(key: PlaceKey) -> String {
+/// Appends the ID of a place.
+pub(crate) fn print_place_id(key: PlaceKey, out: &mut String) {
     let mixed = mix(key.to_bits());
-    let mut bytes = [0; 20];
+    // One byte more than there is to tell: the last letter stands for nothing.
+    let mut bytes = [0; 21];
     bytes[..3].copy_from_slice(&[0x0a, 0x12, 0x09]);
     bytes[3..11].copy_from_slice(&mixed.to_le_bytes());
     bytes[11] = 0x11;
-    bytes[12..].copy_from_slice(&mix(mixed ^ CHECK).to_le_bytes());
-    base64url(&bytes)
+    bytes[12..20].copy_from_slice(&mix(mixed ^ CHECK).to_le_bytes());
+    let [letters @ .., _] = base64url(&bytes);
+    out.push_str(str::from_utf8(&letters).unwrap_or_default());
 }
 
 /// A one-to-one scrambling of 64 bits (the finaliser of splitmix64).
@@ -28,14 +30,12 @@ const fn mix(bits: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// Without padding.
-fn base64url(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word =
-            chunk.iter().fold(0, |word, byte| word << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..=chunk.len() {
-            text.push(ALPHABET.get(word >> (18 - 6 * digit) & 63).map_or('A', |letter| char::from(*letter)));
+fn base64url(bytes: &[u8; 21]) -> [u8; 28] {
+    let mut text = [b'A'; 28];
+    for (chunk, letters) in bytes.chunks_exact(3).zip(text.chunks_exact_mut(4)) {
+        let word = chunk.iter().fold(0, |word, byte| word << 8 | usize::from(*byte));
+        for (number, letter) in letters.iter_mut().enumerate() {
+            *letter = ALPHABET.get(word >> (18 - 6 * number) & 63).copied().unwrap_or(b'A');
         }
     }
     text
@@ -61,7 +61,8 @@ mod tests {
         #[test]
         fn an_id_has_googles_shape_and_tells_its_place(id in 0..1i64 << 59) {
             let key = PlaceKey::new(Source::OsmWay, id);
-            let text = place_id(key);
+            let mut text = String::new();
+            print_place_id(key, &mut text);
             prop_assert_eq!(text.len(), 27);
             prop_assert!(text.starts_with("ChIJ"));
             let sixes = text.bytes().map(|c| ALPHABET.iter().position(|a| *a == c).unwrap());

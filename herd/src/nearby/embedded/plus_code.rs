@@ -12,26 +12,23 @@ const ROWS: i64 = 180 * 8000;
 /// Cells around the globe; longitude 180 is -180.
 const COLUMNS: i64 = 360 * 8000;
 
-/// The code of a point, for example `85632HF3+HX`.
-pub(crate) fn plus_code(point: Coordinates) -> String {
+/// Appends the code of a point, for example `85632HF3+HX`.
+pub(crate) fn print_plus_code(point: Coordinates, out: &mut String) {
     let units = i64::from(UNITS_PER_DEGREE);
     let mut row = ((i64::from(point.latitude()) + 90 * units) / CELL_UNITS).min(ROWS - 1);
     let mut column = (i64::from(point.longitude()) + 180 * units) / CELL_UNITS % COLUMNS;
     let digit = |number: i64| {
-        usize::try_from(number % 20).ok().and_then(|at| DIGITS.get(at)).map_or('2', |d| char::from(*d))
+        usize::try_from(number % 20).ok().and_then(|at| DIGITS.get(at)).copied().unwrap_or(b'2')
     };
-    // Least significant pair first.
-    let mut reversed = String::with_capacity(11);
-    for pair in 0..5 {
-        reversed.push(digit(column));
-        reversed.push(digit(row));
-        if pair == 0 {
-            reversed.push('+');
-        }
+    let mut code = *b"22222222+22";
+    // Pairs of row and column, the least significant one first.
+    for at in [9, 6, 4, 2, 0] {
+        code[at] = digit(row);
+        code[at + 1] = digit(column);
         row /= 20;
         column /= 20;
     }
-    reversed.chars().rev().collect()
+    out.push_str(str::from_utf8(&code).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -49,7 +46,9 @@ mod tests {
             (0.0, 180.0, "62G22222+22"),
         ];
         for (lat, lng, expected) in cases {
-            assert_eq!(plus_code(Coordinates::from_degrees(lat, lng).unwrap()), expected);
+            let mut code = String::new();
+            print_plus_code(Coordinates::from_degrees(lat, lng).unwrap(), &mut code);
+            assert_eq!(code, expected);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use proptest::prelude::*;
 
 use super::*;
-use super::{place::Coordinates, place_id::place_id, plus_code::plus_code};
+use super::{place::Coordinates, place_id::print_place_id, plus_code::print_plus_code};
 use crate::nearby::google_style::{Value, print, tests::parse};
 
 const UCLA: (f64, f64) = (34.068_930, -118.445_127);
@@ -16,6 +16,12 @@ static BUILT_IN: LazyLock<Embedded> = LazyLock::new(|| Embedded::open(None).unwr
 fn ask(places: &Embedded, at: (f64, f64), radius_km: f64, bound: u8) -> String {
     let position = Position::new(at.0, at.1).unwrap();
     String::from_utf8(places.look_up(position, Question { radius_km, bound })).unwrap()
+}
+
+fn printed(print: impl Fn(&mut String)) -> String {
+    let mut out = String::new();
+    print(&mut out);
+    out
 }
 
 fn object(value: &Value) -> &BTreeMap<String, Value> {
@@ -85,7 +91,7 @@ fn check_result(result: &BTreeMap<String, Value>, centre: (f64, f64), radius_km:
 
     let codes = object(&result["plus_code"]);
     let global = text(&codes["global_code"]);
-    assert_eq!(global, plus_code(Coordinates::from_degrees(at.0, at.1).unwrap()));
+    assert_eq!(global, printed(|out| print_plus_code(Coordinates::from_degrees(at.0, at.1).unwrap(), out)));
     if let Some(compound) = codes.get("compound_code") {
         assert!(text(compound).starts_with(&format!("{} ", &global[4..])), "{compound:?}");
     }
@@ -149,7 +155,8 @@ fn a_smaller_bound_gives_the_first_of_the_same_places() {
 fn no_two_built_in_places_share_an_id() {
     let places = &*BUILT_IN;
     let ranks = 0..u32::try_from(places.len()).unwrap();
-    let mut ids: Vec<String> = ranks.map(|rank| place_id(places.index.place(rank).unwrap().key)).collect();
+    let mut ids: Vec<String> =
+        ranks.map(|rank| printed(|out| print_place_id(places.index.place(rank).unwrap().key, out))).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), places.len());
@@ -191,9 +198,13 @@ async fn an_imported_index_answers_with_its_attributions() {
     let index = folder.path().join("x.idx");
     let inputs = ["ucla.osm.pbf", "monaco-latest.osm.pbf"].map(|name| data.join(name));
     import::import(&inputs, &index, &mut |_| ()).unwrap();
+    let mapped = Embedded::new(Index::open(&index, 0).unwrap());
     let places = Embedded::open(Some(&index)).unwrap();
+    assert!(places.index.is_in_memory() && !mapped.index.is_in_memory());
     let position = Position::new(UCLA.0, UCLA.1).unwrap();
-    let bytes = places.answer(position, Question { radius_km: 1.0, bound: 20 }).await;
+    let question = Question { radius_km: 1.0, bound: 20 };
+    let bytes = places.answer(position, question).await;
+    assert_eq!(mapped.answer(position, question).await, bytes);
     let answer = String::from_utf8(bytes).unwrap();
     let names = check(&answer, UCLA, 1.0, 20);
     assert_eq!(names.len(), 20);

@@ -98,7 +98,7 @@ fn file(folder: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
 fn import_all(folder: &TempDir, inputs: &[PathBuf]) -> Result<(Index, ImportSummary), ImportError> {
     let output = folder.path().join("out.idx");
     let summary = import(inputs, &output, &mut |_| ())?;
-    Ok((Index::open(&output).unwrap(), summary))
+    Ok((Index::open(&output, 0).unwrap(), summary))
 }
 
 /// Name, vicinity, types, and latitude and longitude of the places around the campus, most prominent first.

@@ -1,0 +1,194 @@
+//! Numbers as C's `%.16g` prints them, to the digit.
+//!
+//! The one thing to know: an answer has 120 of them, so those of everyday size are printed with one multiplication of
+//! 128 bits, which is exact; the standard library prints the others.
+
+use std::fmt::Write;
+
+/// Digits that are printed.
+const DIGITS: usize = 16;
+
+/// The largest power of ten that a number of everyday size is multiplied with.
+const SCALE_MAX: usize = 19;
+
+/// Powers of ten: all that fit in 64 bits.
+const POWERS: [u64; SCALE_MAX + 1] = {
+    let mut powers = [1; SCALE_MAX + 1];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
+/// Everyday sizes by their first digit's place, the largest first: at least so much, so many decimals.
+const SIZES: [(f64, usize); 8] =
+    [(100.0, 13), (10.0, 14), (1.0, 15), (0.1, 16), (0.01, 17), (0.001, 18), (0.0001, 19), (0.0, 0)];
+
+/// Below this a number is of everyday size.
+const SIZE_MAX: f64 = 1000.0;
+
+/// Appends a number; one that JSON cannot tell is 0.
+pub(crate) fn print(number: f64, out: &mut String) {
+    let size = number.abs();
+    match SIZES.iter().find(|(least, _)| size >= *least) {
+        Some((_, decimals @ 1..)) if size < SIZE_MAX => {
+            if number < 0.0 {
+                out.push('-');
+            }
+            print_exactly(size, *decimals, out);
+        }
+        _ => print_any(number, out),
+    }
+}
+
+/// A number of everyday size, rounded half to even to so many decimals, which makes sixteen digits of it.
+fn print_exactly(size: f64, decimals: usize, out: &mut String) {
+    let bits = size.to_bits();
+    let scale = POWERS.get(decimals).copied().unwrap_or(1);
+    // The number is `fraction` / 2^`shift`: of 0.0001 to 1000 the shift is 43 to 66.
+    let shift = (1075 - (bits >> 52)) & 127;
+    let fraction = bits & ((1 << 52) - 1) | 1 << 52;
+    // 53 bits times 64 bits.
+    let product = u128::from(fraction) * u128::from(scale);
+    let (whole, rest, half) = (product >> shift, product & ((1 << shift) - 1), 1 << (shift - 1));
+    let rounds_up = rest > half || rest == half && whole & 1 == 1;
+    match u64::try_from(whole).map(|whole| whole + u64::from(rounds_up)) {
+        Ok(rounded) if rounded < POWERS[DIGITS] => print_digits(rounded, decimals, out),
+        // Rounded up to the next power of ten.
+        _ => print_any(size, out),
+    }
+}
+
+/// Sixteen digits, the last so many of them behind the point, without the zeros that say nothing.
+fn print_digits(digits: u64, decimals: usize, out: &mut String) {
+    // One byte more in front, from where the digits before the point make room for it.
+    let mut text = [b'0'; 1 + DIGITS];
+    let (high, low) = text[1..].split_at_mut(DIGITS / 2);
+    // Two halves, which the processor prints side by side.
+    print_half(digits / POWERS[DIGITS / 2], high);
+    print_half(digits % POWERS[DIGITS / 2], low);
+    let last = text.iter().rposition(|digit| *digit != b'0').unwrap_or(0);
+    let before = DIGITS.saturating_sub(decimals);
+    if before == 0 {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', decimals.saturating_sub(DIGITS)));
+        out.push_str(str::from_utf8(&text[1..=last]).unwrap_or("0"));
+    } else {
+        text.copy_within(1..=before, 0);
+        text[before] = b'.';
+        // No point before nothing.
+        let end = if last > before { last + 1 } else { before };
+        out.push_str(str::from_utf8(&text[..end]).unwrap_or("0"));
+    }
+}
+
+/// Eight digits, the first of which may be zeros.
+fn print_half(number: u64, out: &mut [u8]) {
+    for (pair, power) in out.chunks_exact_mut(2).zip([6, 4, 2, 0]) {
+        let number = number / POWERS[power] % 100;
+        pair.copy_from_slice(&PAIRS.get(usize::try_from(number).unwrap_or(0)).copied().unwrap_or_default());
+    }
+}
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0u8;
+    while number < 100 {
+        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
+        number += 1;
+    }
+    pairs
+};
+
+fn print_any(number: f64, out: &mut String) {
+    if !number.is_finite() {
+        out.push('0');
+        return;
+    }
+    let scientific = format!("{number:.15e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) {
+        let decimals = usize::try_from(15 - exponent).unwrap_or(0);
+        let fixed = format!("{number:.decimals$}");
+        out.push_str(without_zeros(&fixed));
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{}e{sign}{:02}", without_zeros(mantissa), exponent.unsigned_abs());
+    }
+}
+
+/// A decimal number without the zeros that say nothing.
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn printed(number: f64) -> String {
+        let mut out = String::new();
+        print(number, &mut out);
+        out
+    }
+
+    #[test]
+    fn numbers_are_printed_as_c_prints_them() {
+        let cases = [
+            (34.053_526_700_000_01, "34.05352670000001"),
+            (-33.887_606, "-33.887606"),
+            (4.0, "4"),
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (0.1, "0.1"),
+            (-118.445_127, "-118.445127"),
+            (100.0, "100"),
+            (1e-4, "0.0001"),
+            (1.5e-5, "1.5e-05"),
+            (1e16, "1e+16"),
+            (123_456_789_012_345.6, "123456789012345.6"),
+            (9.999_999_999_999_999_9, "10"),
+            (999.999_999_999_999_9, "999.9999999999999"),
+            (999.999_999_999_999_99, "1000"),
+            // Halfway between two: 1 + 2^-16 and the next such with an odd digit.
+            (1.000_015_258_789_062_5, "1.000015258789062"),
+            (1.000_045_776_367_187_5, "1.000045776367188"),
+            (f64::NAN, "0"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(printed(number), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn printed_numbers_keep_sixteen_digits(number in -1e9..1e9f64) {
+            let back: f64 = printed(number).parse().unwrap();
+            prop_assert!((back - number).abs() <= number.abs() * 1e-15);
+        }
+
+        #[test]
+        fn everyday_numbers_are_printed_as_all_others(
+            number in prop_oneof![
+                -1100.0..1100.0f64, -1.0..1.0f64, -0.001..0.001f64, any::<f64>(),
+                (-1_800_000_000..1_800_000_000i32).prop_map(|units| f64::from(units) / 1e7),
+                // With few bits, among which are those halfway between two.
+                (0..1 << 27u64, 1..70i32).prop_map(|(bits, shift)| bits as f64 * 2f64.powi(-shift)),
+                (-4..4i32, -3..=3i64).prop_map(|(power, ulps)| {
+                    f64::from_bits(10f64.powi(power).to_bits().wrapping_add_signed(ulps))
+                }),
+            ],
+        ) {
+            let mut expected = String::new();
+            print_any(number, &mut expected);
+            prop_assert_eq!(printed(number), expected);
+        }
+    }
+}
