@@ -57,7 +57,7 @@ enum Body {
 impl Replies {
     /// Where the next reply is appended.
     pub(super) fn tail(&mut self) -> &mut Vec<u8> {
-        if self.ready.capacity() == 0 {
+        if self.waiting.is_empty() && self.ready.capacity() == 0 {
             self.ready = SPARE.take();
         }
         self.waiting.back_mut().map_or(&mut self.ready, |last| &mut last.then)
@@ -146,7 +146,7 @@ impl Replies {
         }
         if self.written >= self.ready.len() {
             self.written = 0;
-            let mut spare = std::mem::take(&mut self.ready);
+            let mut spare = mem::take(&mut self.ready);
             spare.clear();
             if spare.capacity() <= SPARE_BYTES_MAX {
                 SPARE.set(spare);
