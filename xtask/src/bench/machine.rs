@@ -4,6 +4,8 @@ use std::{fs, process::Command};
 
 use anyhow::Context;
 
+use super::nats;
+
 /// CPU time of the whole machine, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Busy {
@@ -69,10 +71,11 @@ pub(super) fn description() -> String {
 
 /// What took part, by the first line that each prints of itself.
 pub(super) fn versions() -> String {
-    let asked: [(&str, &[&str]); 6] = [
+    let asked: [(&str, &[&str]); 7] = [
         ("git", &["describe", "--always", "--dirty"]),
         ("rustc", &["--version"]),
         ("redis-server", &["--version"]),
+        (nats::PROGRAM, &["--version"]),
         ("python3", &["--version"]),
         ("node", &["--version"]),
         ("java", &["-version"]),
