@@ -47,6 +47,8 @@ impl Turnstile {
 /// What one connection has asked for lately, and its place in the line.
 pub struct Share {
     line: PollSemaphore,
+    /// A turn may have been set aside for it in the line, whether or not it looks.
+    stands_in_line: bool,
     work: u32,
     counted_at: Instant,
     /// It is its turn as soon as all others who are ready have been served.
@@ -57,7 +59,8 @@ impl Share {
     /// Nothing was asked for yet.
     #[must_use]
     pub fn new(turnstile: &Turnstile, now: Instant) -> Self {
-        Self { line: PollSemaphore::new(Arc::clone(&turnstile.0)), work: 0, counted_at: now, granted: None }
+        let line = PollSemaphore::new(Arc::clone(&turnstile.0));
+        Self { line, stands_in_line: false, work: 0, counted_at: now, granted: None }
     }
 
     /// Waits for this client's turn: at once for one that has asked for little. The turn ends when what is returned is dropped.
@@ -67,9 +70,12 @@ impl Share {
         }
         self.forgive(now);
         if self.work < SHARE {
+            self.leave_line();
             return Poll::Ready(None);
         }
+        self.stands_in_line = true;
         self.granted = ready!(self.line.poll_acquire(cx));
+        self.stands_in_line = false;
         // Wakes this task behind all that is ready by then, sockets included; if something else does, it is no worse.
         let _ = pin!(yield_now()).poll(cx);
         Poll::Pending
@@ -79,6 +85,13 @@ impl Share {
     pub fn count(&mut self, work: u32) {
         let counts = work.saturating_sub(FREE_PER_TURN);
         self.work = self.work.saturating_add(counts).min(REMEMBERED_MAX);
+    }
+
+    /// Lets those behind it step forward: a turn that was set aside for somebody who needs none is nobody else's.
+    fn leave_line(&mut self) {
+        if std::mem::take(&mut self.stands_in_line) {
+            self.line = PollSemaphore::new(self.line.clone_inner());
+        }
     }
 
     fn forgive(&mut self, now: Instant) {
@@ -132,5 +145,23 @@ mod tests {
         drop(turn);
         assert!(poll_fn(|cx| second.poll_turn(cx, now)).await.is_some());
         assert!(goes_first(first, now + Duration::from_secs(1)).await, "long ago");
+    }
+
+    // A turn was set aside for the next in line, who by then was forgiven and went in without it: as long as that one
+    // had nothing more to ask for, everybody behind it waited. Who is forgiven leaves the line, and the turn in it.
+    #[tokio::test]
+    async fn who_needs_no_turn_any_more_keeps_none_from_others() {
+        let (turnstile, now) = (Turnstile::new(1), Instant::now());
+        let [mut first, mut second, mut third] = [0, 1, 2].map(|_| Share::new(&turnstile, now));
+        for share in [&mut first, &mut second] {
+            share.count(10 * SHARE);
+            assert!(!goes_first(share, now).await);
+        }
+        drop(poll_fn(|cx| first.poll_turn(cx, now)).await);
+        let later = now + Duration::from_secs(1);
+        assert!(goes_first(&mut second, later).await, "forgiven");
+        third.count(10 * SHARE);
+        assert!(!goes_first(&mut third, now).await);
+        assert!(goes_first(&mut third, now).await, "nobody else is ready");
     }
 }
