@@ -43,13 +43,8 @@ impl Plot<'_> {
         text(&mut svg, (middle, height - 16.0), "middle", self.x);
         text(&mut svg, (LEFT, 36.0), "start", self.y);
         self.draw_grid(&mut svg);
-        for ((name, points), (colour, dashes)) in self.lines.iter().zip(PENS) {
-            self.draw_line(
-                &mut svg,
-                name,
-                points,
-                &format!("stroke=\"{colour}\" stroke-dasharray=\"{dashes}\""),
-            );
+        for ((name, points), pen) in self.lines.iter().zip(PENS) {
+            self.draw_line(&mut svg, name, points, pen);
         }
         svg.push_str("</svg>\n");
         svg
@@ -74,12 +69,13 @@ impl Plot<'_> {
         }
     }
 
-    fn draw_line(&self, svg: &mut String, name: &str, points: &[(f64, f64)], pen: &str) {
+    fn draw_line(&self, svg: &mut String, name: &str, points: &[(f64, f64)], (colour, dashes): (&str, &str)) {
         let places: Vec<(f64, f64)> = points.iter().map(|point| self.place(*point)).collect();
-        let path: String = places.iter().map(|(x, y)| format!(" {x:.1},{y:.1}")).collect();
-        push(svg, format_args!("<polyline class=\"line\" {pen} points=\"{}\"/>\n", path.trim_start()));
+        let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let pen = format!("stroke=\"{colour}\" stroke-dasharray=\"{dashes}\"");
+        push(svg, format_args!("<polyline class=\"line\" {pen} points=\"{}\"/>\n", path.join(" ")));
         for (x, y) in &places {
-            push(svg, format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"none\" {pen}/>\n"));
+            push(svg, format_args!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>\n"));
         }
         if let Some((x, y)) = places.last() {
             text(svg, (x + 10.0, y + 4.0), "start", name);
