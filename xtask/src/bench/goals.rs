@@ -9,6 +9,7 @@ use super::{
     paced::{self, RATES},
     pauses::Pauses,
     propagation::{Way, Ways},
+    questions::Questions,
     sample::Figure,
     whatsat::Whatsat,
 };
@@ -21,6 +22,7 @@ pub(super) struct Results {
     pub(super) ways: Option<Ways>,
     pub(super) paced: Option<Vec<paced::Row>>,
     pub(super) whatsat: Option<Whatsat>,
+    pub(super) questions: Option<Questions>,
     pub(super) footprint: Option<Footprint>,
     pub(super) pauses: Option<Pauses>,
     pub(super) curves: Option<Vec<Curve>>,
@@ -55,6 +57,7 @@ impl Results {
         text.extend(self.ways.as_ref().map(Ways::print));
         text.extend(self.paced.as_ref().map(|rows| paced::print(rows)));
         text.extend(self.whatsat.as_ref().map(Whatsat::print));
+        text.extend(self.questions.as_ref().map(Questions::print));
         text.extend(self.footprint.as_ref().map(Footprint::print));
         text.extend(self.pauses.as_ref().map(Pauses::print));
         text.extend(self.curves.as_ref().map(|curves| curves::print(curves)));
@@ -150,6 +153,7 @@ impl Results {
         let record = footprint.map(|found| found.record.median());
         let idle = footprint.map(|found| found.idle);
         let whatsat = self.whatsat.as_ref().map(Whatsat::rate_on_two_cores);
+        let p99 = self.questions.as_ref().map(|found| found.p99.median());
         let pauses = self.pauses.as_ref();
         let grown = Figure(precise(pauses.map_or(10_000_000, |pauses| pauses.clients)));
         let pause = format!("longest pause while growing to {grown}, ms");
@@ -159,6 +163,7 @@ impl Results {
             Goal::new("the same, bytes a record", Bound::AtMost(60.0), record),
             Goal::new(&pause, Bound::AtMost(2.0), longest),
             Goal::new(questions, Bound::AtLeast(100_000.0), whatsat),
+            Goal::new("the same at half that rate: p99, ms", Bound::AtMost(2.0), p99),
             Goal::new("memory per idle connection, bytes", Bound::AtMost(8192.0), idle),
         ]);
         goals

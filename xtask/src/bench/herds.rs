@@ -59,13 +59,12 @@ pub(super) fn solo_called(name: &str, keeps: Keeps) -> anyhow::Result<Server> {
 ///
 /// # Errors
 /// It does not start.
-pub(super) fn with_places(index: &Path) -> anyhow::Result<Server> {
+pub(super) fn with_places(index: &Path, core: Core) -> anyhow::Result<Server> {
     let servers = format!(
         "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n[places]\nprovider = \"embedded\"\nindex = \"{}\"\n",
         index.display()
     );
-    serve("Solo", &configuration("with-places", &servers, Keeps::Nothing)?, Core::Server)
-        .map(|(server, _)| server)
+    serve("Solo", &configuration("with-places", &servers, Keeps::Nothing)?, core).map(|(server, _)| server)
 }
 
 /// A server that has `Tap` for a neighbour, and where that may connect.

@@ -18,6 +18,7 @@ mod paced;
 mod footprint;
 mod pauses;
 mod whatsat;
+mod questions;
 mod curves;
 mod plot;
 mod goals;
@@ -49,7 +50,8 @@ struct Options {
 }
 
 /// The parts that are not about one contender.
-const PARTS: [&str; 7] = ["five", "propagation", "paced", "whatsat", "footprint", "pauses", "curves"];
+const PARTS: [&str; 8] =
+    ["five", "propagation", "paced", "whatsat", "questions", "footprint", "pauses", "curves"];
 
 impl Options {
     /// From the command line: `[--quick] [--only NAME] [--seconds S]`.
@@ -140,6 +142,8 @@ impl Run<'_> {
             self.part("paced", "the same in five, at even times", |run| paced::measure(run.options));
         results.whatsat =
             self.part("whatsat", "questions to one server", |run| whatsat::measure(run.options));
+        results.questions =
+            self.part("questions", "the same at even times", |run| questions::measure(run.options));
         results.footprint =
             self.part("footprint", "what a server holds", |run| footprint::measure(run.options));
         results.pauses = self.part("pauses", "while a table grows", |run| pauses::measure(run.options));
