@@ -1,10 +1,10 @@
 //! Where it was measured: the machine, what else it did meanwhile, and the versions of all that took part.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use anyhow::Context;
 
-use super::nats;
+use super::{nats, process::version};
 
 /// CPU time of the whole machine, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -80,11 +80,8 @@ pub(super) fn versions() -> String {
         ("node", &["--version"]),
         ("java", &["-version"]),
     ];
-    let version = |(program, arguments): (&str, &[&str])| {
-        let output = Command::new(program).args(arguments).current_dir(crate::root()).output().ok()?;
-        // Java tells standard error.
-        let told = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-        let line = String::from_utf8_lossy(&told).lines().next()?.trim().to_owned();
+    let told = |(program, arguments): (&str, &[&str])| {
+        let line = version(program, arguments).ok()?;
         Some(match program {
             "git" => format!("herd {line}"),
             "node" => format!("Node.js {line}"),
@@ -94,7 +91,7 @@ pub(super) fn versions() -> String {
     };
     let twisted =
         fs::read_to_string(crate::root().join("bench/twisted/requirements.txt")).unwrap_or_default();
-    let mut versions: Vec<String> = asked.into_iter().filter_map(version).collect();
+    let mut versions: Vec<String> = asked.into_iter().filter_map(told).collect();
     versions.push(twisted.trim().replace("==", " "));
     versions.join("; ")
 }

@@ -7,7 +7,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -19,6 +19,8 @@ use anyhow::{Context, bail};
 const READY_MAX: Duration = Duration::from_secs(60);
 /// Longest that one measurement may take: the slowest is a million clients that report to the slowest contender.
 const OUTPUT_MAX: Duration = Duration::from_secs(300);
+/// Longest that a program may take to say which version it is.
+const VERSION_MAX: Duration = Duration::from_secs(10);
 
 /// Where a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,9 +176,33 @@ pub(super) fn output_on(core: Core, command: &Command) -> anyhow::Result<String>
 fn output_within(time: Duration, core: Core, command: &Command) -> anyhow::Result<String> {
     let program =
         Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut pinned = core.pin(command);
-    pinned.current_dir(crate::root()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = pinned.spawn().with_context(|| format!("cannot start {program}"))?;
+    let Told { status, printed, complained } = told(time, &program, &mut core.pin(command))?;
+    if !status.success() {
+        bail!("{program}: {}", complained.trim());
+    }
+    Ok(printed)
+}
+
+/// The first line that a program prints of itself, wherever to.
+///
+/// # Errors
+/// It is not there, or says nothing.
+pub(super) fn version(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let told = told(VERSION_MAX, program, Command::new(program).args(arguments))?;
+    let mut lines = told.printed.lines().chain(told.complained.lines());
+    Ok(lines.next().with_context(|| format!("{program} has no version"))?.trim().to_owned())
+}
+
+/// What a command that ended has said.
+struct Told {
+    status: ExitStatus,
+    printed: String,
+    complained: String,
+}
+
+fn told(time: Duration, program: &str, command: &mut Command) -> anyhow::Result<Told> {
+    command.current_dir(crate::root()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
     let (tell, told) = mpsc::channel();
     if let (Some(mut output), Some(mut complaint)) = (child.stdout.take(), child.stderr.take()) {
         thread::spawn(move || {
@@ -193,10 +219,7 @@ fn output_within(time: Duration, core: Core, command: &Command) -> anyhow::Resul
     }
     let status = child.wait()?;
     let Ok((printed, complained)) = told else { bail!("{program} told nothing within {time:?}: {status}") };
-    if !status.success() {
-        bail!("{program}: {}", complained.trim());
-    }
-    Ok(printed)
+    Ok(Told { status, printed, complained })
 }
 
 /// The number on the line that begins with `key`.
