@@ -12,7 +12,10 @@ mod connection;
 mod settle;
 mod relay;
 mod tap;
+mod nats;
 mod race;
+mod paced;
+mod grow;
 mod idle;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
@@ -33,6 +36,13 @@ enum Command {
     },
     /// Times reports from one socket to another
     Race(race::Args),
+    /// Times reports that are due at their time, from a client to a neighbour
+    Paced(paced::Args),
+    /// Times what growing does to single reports, without a server
+    Grow {
+        #[arg(long, default_value_t = 10_000_000)]
+        clients: u64,
+    },
     /// Times how long a neighbour that knows nothing takes to know all
     Fill {
         /// The server's name
@@ -61,6 +71,8 @@ fn main() -> ExitCode {
         Command::Pour(args) => pour::run(&args),
         Command::Relay { upstream } => relay::run(upstream),
         Command::Race(args) => race::run(&args),
+        Command::Paced(args) => paced::run(&args),
+        Command::Grow { clients } => grow::run(clients),
         Command::Fill { neighbour, address } => tap::fill(&neighbour, address),
         Command::Places { file, count } => requests::write_places(&file, count),
         Command::Idle { address, connections } => idle::hold(address, connections),

@@ -13,7 +13,11 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use herd_core::link::LinkEvent;
 
-use crate::{percentile_us, relay, tap::Tap};
+use crate::{
+    nats::{self, Subscriber},
+    percentile_us, relay,
+    tap::Tap,
+};
 
 /// Between two reports.
 const PACE: Duration = Duration::from_millis(1);
@@ -30,6 +34,8 @@ enum Way {
     Herd,
     /// Redis: PUBLISH goes in, a subscriber's message comes out
     Redis,
+    /// NATS: PUB goes in, a subscriber's message comes out
+    Nats,
 }
 
 /// Times reports on their way.
@@ -49,6 +55,7 @@ pub(crate) struct Args {
 enum Exit {
     Stream(TcpStream),
     Tap(Box<Tap>),
+    Subscriber(Subscriber),
 }
 
 /// Times, and prints what was found.
@@ -56,8 +63,8 @@ enum Exit {
 /// # Errors
 /// Somebody on the way is gone.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let mut entry = BufReader::new(connect(args.into, args.way)?);
-    let mut exit = Exit::open(args)?;
+    let mut entry = connect(args.into, args.way)?;
+    let mut exit = Exit::open(args, &mut entry)?;
     let mut latencies = Vec::new();
     let start = Instant::now();
     while start.elapsed().as_secs_f64() < args.seconds {
@@ -66,7 +73,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         entry.get_mut().write_all(&report)?;
         let seen_at = exit.wait(report.len())?;
         latencies.push(u64::try_from((seen_at - sent_at).as_nanos())?);
-        if args.way != Way::Relay {
+        if matches!(args.way, Way::Herd | Way::Redis) {
             // The reply, which only the sender waits for.
             entry.read_line(&mut String::new())?;
         }
@@ -80,12 +87,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn connect(address: SocketAddr, way: Way) -> anyhow::Result<TcpStream> {
+fn connect(address: SocketAddr, way: Way) -> anyhow::Result<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     if way == Way::Relay {
         relay::greeted(&mut stream)?;
+    }
+    let mut stream = BufReader::new(stream);
+    if way == Way::Nats {
+        nats::greet(&mut stream)?;
     }
     Ok(stream)
 }
@@ -100,17 +111,23 @@ fn report(way: Way) -> anyhow::Result<Vec<u8>> {
     Ok(match way {
         Way::Relay | Way::Herd => line.into_bytes(),
         Way::Redis => format!("*3\r\n$7\r\nPUBLISH\r\n$1\r\nh\r\n${}\r\n{line}\r\n", line.len()).into_bytes(),
+        Way::Nats => nats::publish(&line),
     })
 }
 
 impl Exit {
-    fn open(args: &Args) -> anyhow::Result<Self> {
+    fn open(args: &Args, entry: &mut BufReader<TcpStream>) -> anyhow::Result<Self> {
         if args.way == Way::Herd {
             let mut tap = Tap::dial("Second", args.from)?;
             tap.sync()?;
             return Ok(Self::Tap(Box::new(tap)));
         }
-        let mut stream = connect(args.from, args.way)?;
+        let stream = connect(args.from, args.way)?;
+        if args.way == Way::Nats {
+            return Ok(Self::Subscriber(Subscriber::new(stream, entry)?));
+        }
+        // A relay greets once, and nobody else says anything unasked: nothing is left in the buffer.
+        let mut stream = stream.into_inner();
         if args.way == Way::Redis {
             stream.write_all(b"SUBSCRIBE h\r\n")?;
             let said = stream.read(&mut [0; 256])?;
@@ -134,6 +151,7 @@ impl Exit {
                 while !tap.turn()?.iter().any(|event| matches!(event, LinkEvent::Fresh { .. })) {}
                 Ok(tap.received_at)
             }
+            Self::Subscriber(subscriber) => subscriber.wait(),
         }
     }
 }

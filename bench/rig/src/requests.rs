@@ -136,8 +136,10 @@ pub(crate) struct Requests {
     length: usize,
     /// The next one of the pool.
     next: usize,
-    /// Nanoseconds; each report is a nanosecond later than the one before.
+    /// Nanoseconds.
     time: u64,
+    /// By how many of them each report is later than the one before.
+    step: u64,
     /// Set while every client reports once in turn: the next one.
     fills: Option<u64>,
     random: Random,
@@ -155,7 +157,13 @@ impl Requests {
             language.print(client, random.place(), &mut bytes);
         }
         let length = bytes.len() / count;
-        Self { language, bytes, length, next: 0, time, fills: fills.then_some(0), random }
+        Self { language, bytes, length, next: 0, time, step: 1, fills: fills.then_some(0), random }
+    }
+
+    /// Has the next report be of `time`, and each one `step` nanoseconds later than the one before.
+    pub(crate) const fn pace(&mut self, time: u64, step: u64) {
+        self.time = time;
+        self.step = step;
     }
 
     /// Makes the next requests ready: where they are in [`Requests::bytes`].
@@ -176,7 +184,7 @@ impl Requests {
             if let Some(at) = self.language.time_at() {
                 print_time(self.time, request.get_mut(at..=at + TIME_DIGITS).unwrap_or_default());
             }
-            self.time += 1;
+            self.time += self.step;
         }
         start..end
     }

@@ -6,7 +6,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, bail};
@@ -21,6 +21,9 @@ use herd_core::{
 
 /// Bytes of one read.
 const READ_BYTES: usize = 256 * 1024;
+
+/// Silence after which the neighbour counts as dead: it says something every second.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ impl Tap {
     pub(crate) fn dial(neighbour: &str, address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("no neighbour at {address}"))?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SILENCE_MAX))?;
         let (herd, server) = (Name::new("bench")?, Name::new("Tap")?);
         let key = HerdKey::derive(&herd, None);
         let start = Instant::now();

@@ -217,6 +217,9 @@ impl Args {
             if tracks.left_out() > 0 {
                 complain(&format!("{} points left out: no report can tell them", tracks.left_out()));
             }
+            for file in tracks.untold() {
+                complain(&format!("nothing of {} can be sent", file.display()));
+            }
             return Ok(Traffic::Replay { tracks: Arc::new(tracks), speed: self.speed });
         }
         let id_bytes = usize::try_from(self.id_bytes).unwrap_or(usize::MAX);

@@ -176,7 +176,8 @@ pub(super) fn program(name: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn is_installed(program: &str) -> bool {
+/// Whether there is a program of this name to be started.
+pub(super) fn is_installed(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }

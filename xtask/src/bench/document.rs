@@ -4,21 +4,21 @@ use std::{fs, time::Duration};
 
 use anyhow::Context;
 
-use super::{Options, machine};
+use super::{Options, absences::Absences, machine};
 
 const START: &str = "<!-- measured: `cargo xtask bench` writes from here -->";
 const END: &str = "<!-- measured: to here -->";
 
 /// What the numbers are to be read with.
-pub(super) fn preamble(options: &Options, others: f64, took: Duration, absences: &[String]) -> String {
+pub(super) fn preamble(options: &Options, others: f64, took: Duration, absences: &Absences) -> String {
     let Options { rounds, seconds, clients, .. } = options;
-    let absent = if absences.is_empty() { "nobody".to_owned() } else { absences.join(", ") };
     let minutes = took.as_secs_f64() / 60.0;
     format!(
         "Machine: {}. Versions: {}. Medians of {rounds} rounds of {seconds} s, {clients} clients; the whole run took \
-         {minutes:.1} minutes, in which other processes kept {others:.2} cores busy. Absent: {absent}.\n",
+         {minutes:.1} minutes, in which other processes kept {others:.2} cores busy. {}\n",
         machine::description(),
         machine::versions(),
+        absences.print(),
     )
 }
 

@@ -2,10 +2,14 @@
 
 use super::{
     contender::Contender::{self, Asyncio, Echo, Herd, HerdLogging, RedisGeoadd, RedisSet},
+    curves::{self, Curve},
     five,
     footprint::{Footprint, precise},
     iamat::{Cell, LOADS, Table},
-    propagation::Ways,
+    paced::{self, RATES},
+    pauses::Pauses,
+    propagation::{Way, Ways},
+    questions::Questions,
     sample::Figure,
     whatsat::Whatsat,
 };
@@ -16,8 +20,12 @@ pub(super) struct Results {
     pub(super) iamat: Option<Table>,
     pub(super) five: Option<[five::Row; 2]>,
     pub(super) ways: Option<Ways>,
+    pub(super) paced: Option<Vec<paced::Row>>,
     pub(super) whatsat: Option<Whatsat>,
+    pub(super) questions: Option<Questions>,
     pub(super) footprint: Option<Footprint>,
+    pub(super) pauses: Option<Pauses>,
+    pub(super) curves: Option<Vec<Curve>>,
 }
 
 /// One promise: a measured value that is to lie on one side of a bound.
@@ -47,8 +55,12 @@ impl Results {
         text.extend(self.iamat.as_ref().map(Table::print));
         text.extend(self.five.as_ref().map(|rows| five::print(rows)));
         text.extend(self.ways.as_ref().map(Ways::print));
+        text.extend(self.paced.as_ref().map(|rows| paced::print(rows)));
         text.extend(self.whatsat.as_ref().map(Whatsat::print));
+        text.extend(self.questions.as_ref().map(Questions::print));
         text.extend(self.footprint.as_ref().map(Footprint::print));
+        text.extend(self.pauses.as_ref().map(Pauses::print));
+        text.extend(self.curves.as_ref().map(|curves| curves::print(curves)));
         text
     }
 
@@ -68,6 +80,7 @@ impl Results {
     fn goals(&self) -> Vec<Goal> {
         let mut goals = self.goals_of_one();
         goals.extend(self.goals_of_many());
+        goals.extend(self.goals_of_ways());
         goals.extend(self.goals_of_footprint());
         goals
     }
@@ -99,13 +112,28 @@ impl Results {
             let what = format!("five servers, {pace}: last report everywhere, ms after its reply");
             goals.push(Goal::new(&what, Bound::AtMost(5.0), row.map(|row| row.settled.median())));
         }
-        let ways = self.ways.as_ref();
-        let relay = ways.and_then(|ways| ways.ratio(Some(&ways.relay)));
-        let redis = ways.and_then(|ways| ways.ratio(ways.redis.as_ref()));
-        goals.push(Goal::new("propagation, p50: herd / raw relay", Bound::AtMost(1.25), relay));
-        goals.push(Goal::new("propagation, p50: herd / Redis with a replica", Bound::AtMost(1.0), redis));
-        goals.push(Goal::new("propagation, p50: herd / NATS over two servers", Bound::AtMost(0.8), None));
-        goals.push(Goal::new("five servers, two hops, open loop: p50, us", Bound::AtMost(200.0), None));
+        goals
+    }
+
+    fn goals_of_ways(&self) -> Vec<Goal> {
+        let others = [
+            (Way::Relay, "raw relay", 1.25),
+            (Way::Redis, "Redis with a replica", 1.0),
+            (Way::Nats, "NATS over two servers", 0.8),
+        ];
+        let mut goals = Vec::new();
+        for (other, title, bound) in others {
+            let ratio = self.ways.as_ref().and_then(|ways| ways.ratio(other));
+            goals.push(Goal::new(&format!("propagation, p50: herd / {title}"), Bound::AtMost(bound), ratio));
+        }
+        for rate in RATES {
+            let rows = self.paced.iter().flatten();
+            let row = rows.into_iter().find(|row| (row.hops, row.rate) == (2, rate));
+            let what = format!("five servers, two hops, {}/s at even times", Figure(rate.into()));
+            let (p50, p99) = (row.map(|row| row.p50.median()), row.map(|row| row.p99.median()));
+            goals.push(Goal::new(&format!("{what}: p50, us"), Bound::AtMost(200.0), p50));
+            goals.push(Goal::new(&format!("{what}: p99, us"), Bound::AtMost(1000.0), p99));
+        }
         goals
     }
 
@@ -125,12 +153,17 @@ impl Results {
         let record = footprint.map(|found| found.record.median());
         let idle = footprint.map(|found| found.idle);
         let whatsat = self.whatsat.as_ref().map(Whatsat::rate_on_two_cores);
-        let pause = "longest pause while growing to 10,000,000, ms";
+        let p99 = self.questions.as_ref().map(|found| found.p99.median());
+        let pauses = self.pauses.as_ref();
+        let grown = Figure(precise(pauses.map_or(10_000_000, |pauses| pauses.clients)));
+        let pause = format!("longest pause while growing to {grown}, ms");
+        let longest = pauses.map(|pauses| pauses.longest.median());
         let questions = "WHATSAT out of 1,000,000 places, a second on 2 cores";
         goals.extend([
             Goal::new("the same, bytes a record", Bound::AtMost(60.0), record),
-            Goal::new(pause, Bound::AtMost(2.0), None),
+            Goal::new(&pause, Bound::AtMost(2.0), longest),
             Goal::new(questions, Bound::AtLeast(100_000.0), whatsat),
+            Goal::new("the same at half that rate: p99, ms", Bound::AtMost(2.0), p99),
             Goal::new("memory per idle connection, bytes", Bound::AtMost(8192.0), idle),
         ]);
         goals

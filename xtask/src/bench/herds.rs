@@ -1,4 +1,4 @@
-//! Our own servers in the settings that are measured: alone, two that talk, five as they ship.
+//! Our own servers in the settings that are measured: alone, five as they ship.
 //!
 //! Each setting is a configuration in `target/bench`; what it does not say is as it comes, but that nothing is written
 //! to a disk unless said.
@@ -43,20 +43,28 @@ pub(super) fn solo(keeps: Keeps) -> anyhow::Result<Server> {
         Keeps::Log => "logging",
         Keeps::LogAndTable => "storing",
     };
-    serve("Solo", &configuration(name, "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n", keeps)?)
-        .map(|(server, _)| server)
+    solo_called(name, keeps)
+}
+
+/// The same in a folder of this name, for several that run at once.
+///
+/// # Errors
+/// It does not start.
+pub(super) fn solo_called(name: &str, keeps: Keeps) -> anyhow::Result<Server> {
+    let file = configuration(name, "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n", keeps)?;
+    serve("Solo", &file, Core::Server).map(|(server, _)| server)
 }
 
 /// A server without neighbours that answers from an index of places.
 ///
 /// # Errors
 /// It does not start.
-pub(super) fn with_places(index: &Path) -> anyhow::Result<Server> {
+pub(super) fn with_places(index: &Path, core: Core) -> anyhow::Result<Server> {
     let servers = format!(
         "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n[places]\nprovider = \"embedded\"\nindex = \"{}\"\n",
         index.display()
     );
-    serve("Solo", &configuration("with-places", &servers, Keeps::Nothing)?).map(|(server, _)| server)
+    serve("Solo", &configuration("with-places", &servers, Keeps::Nothing)?, core).map(|(server, _)| server)
 }
 
 /// A server that has `Tap` for a neighbour, and where that may connect.
@@ -66,36 +74,8 @@ pub(super) fn with_places(index: &Path) -> anyhow::Result<Server> {
 pub(super) fn with_tap() -> anyhow::Result<(Server, SocketAddr)> {
     let servers = "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\npeer = \"127.0.0.1:0\"\n\
                    talks_with = [\"Tap\"]\n[servers.Tap]\n";
-    let (server, peer) = serve("Solo", &configuration("with-tap", servers, Keeps::Nothing)?)?;
+    let (server, peer) = serve("Solo", &configuration("with-tap", servers, Keeps::Nothing)?, Core::Server)?;
     Ok((server, peer.context("a server without an address for neighbours")?))
-}
-
-/// Two servers that talk: the first takes clients, the second has `Tap` for another neighbour.
-#[derive(Debug)]
-pub(super) struct Pair {
-    pub(super) first: Server,
-    /// Kept, for it ends when dropped.
-    _second: Server,
-    /// Where the tap connects.
-    pub(super) peer: SocketAddr,
-}
-
-impl Pair {
-    /// # Errors
-    /// They do not start.
-    pub(super) fn start() -> anyhow::Result<Self> {
-        let listens = "listen.line = \"127.0.0.1:0\"\npeer = \"127.0.0.1:0\"\n";
-        let servers = format!("[servers.First]\n{listens}[servers.Second]\ntalks_with = [\"First\"]\n");
-        let (first, known) = serve("First", &configuration("first", &servers, Keeps::Nothing)?)?;
-        let known = known.context("a server without an address for neighbours")?;
-        let servers = format!(
-            "[servers.First]\npeer = \"{known}\"\n[servers.Second]\n{listens}\
-             talks_with = [\"First\", \"Tap\"]\n[servers.Tap]\n"
-        );
-        let (second, peer) = serve("Second", &configuration("second", &servers, Keeps::Nothing)?)?;
-        let peer = peer.context("a server without an address for neighbours")?;
-        Ok(Self { first, _second: second, peer })
-    }
 }
 
 /// Five servers as the default preset has them, each report given to the first.
@@ -132,13 +112,17 @@ impl Five {
     }
 }
 
-fn configuration(name: &str, servers: &str, keeps: Keeps) -> anyhow::Result<PathBuf> {
+/// The configuration of a herd with these `servers`, in a folder that is called `name`.
+///
+/// # Errors
+/// It cannot be written.
+pub(super) fn configuration(name: &str, servers: &str, keeps: Keeps) -> anyhow::Result<PathBuf> {
     let folder = workshop()?.join(name);
     // Nothing of an earlier run is to be found again.
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    fs::create_dir(&folder)?;
+    fs::create_dir_all(&folder)?;
     let file = folder.join("herd.toml");
     let durability = if keeps == Keeps::LogAndTable { "write-behind" } else { "none" };
     let logs = keeps != Keeps::Nothing;
@@ -149,9 +133,12 @@ fn configuration(name: &str, servers: &str, keeps: Keeps) -> anyhow::Result<Path
 }
 
 /// A server, and where neighbours find it if it has such an address.
-fn serve(name: &str, file: &Path) -> anyhow::Result<(Server, Option<SocketAddr>)> {
+///
+/// # Errors
+/// It does not start.
+pub(super) fn serve(name: &str, file: &Path, core: Core) -> anyhow::Result<(Server, Option<SocketAddr>)> {
     let command = herd(&["serve", name, "--config", &file.to_string_lossy()]);
-    let mut process = Process::start("herd", &command, Core::Server)?;
+    let mut process = Process::start("herd", &command, core)?;
     let (mut line, mut peer) = (None, None);
     process.announced(|text| {
         // `listening line 127.0.0.1:12000`, ..., `ready`

@@ -5,6 +5,7 @@
 
 use super::{
     Options,
+    absences::Absences,
     contender::{Contender, Server, rig},
     process::{cpu_seconds, number, output},
     sample::{Figure, Sample},
@@ -44,32 +45,40 @@ pub(super) struct Table {
     rows: Vec<(Contender, [Cell; LOADS.len()])>,
 }
 
-/// Measures `contenders`, which are prepared.
-///
-/// # Errors
-/// One of them does not start or does not answer.
-pub(super) fn measure(options: &Options, contenders: &[Contender]) -> anyhow::Result<Table> {
+/// Measures `contenders`, which are prepared; who does not start or stops answering is left out from there on.
+pub(super) fn measure(options: &Options, contenders: &[Contender], absences: &mut Absences) -> Table {
+    let mut rows: Vec<(Contender, [Cell; LOADS.len()])> = Vec::new();
     let mut servers = Vec::new();
-    for contender in contenders {
+    for &contender in contenders {
         println!("   {}: {} clients report once", contender.name(), options.clients);
-        let server = contender.start("Solo", &[])?;
-        pour(options, *contender, &server, Load { connections: 4, window: 1000 }, true)?;
-        servers.push((*contender, server));
+        if let Some(server) = absences.unless_failed(contender.name(), start(options, contender)) {
+            servers.push(Some(server));
+            rows.push((contender, Default::default()));
+        }
     }
-    let mut rows: Vec<(Contender, [Cell; LOADS.len()])> =
-        contenders.iter().map(|contender| (*contender, Default::default())).collect();
     for round in 0..=options.rounds {
         println!("   round {round} of {}{}", options.rounds, if round == 0 { " (not counted)" } else { "" });
         for (at, load) in LOADS.iter().enumerate() {
-            for ((contender, server), (_, cells)) in servers.iter().zip(&mut rows) {
+            for (held, (contender, cells)) in servers.iter_mut().zip(&mut rows) {
+                let Some(server) = held else { continue };
                 // Some compile while they run: what they do at first says nothing.
                 let mut unused = Cell::default();
-                let counted = cells.get_mut(at).filter(|_| round > 0);
-                once(options, *contender, server, *load, counted.unwrap_or(&mut unused))?;
+                let counted = cells.get_mut(at).filter(|_| round > 0).unwrap_or(&mut unused);
+                let done = once(options, *contender, server, *load, counted);
+                if absences.unless_failed(contender.name(), done).is_none() {
+                    *held = None;
+                }
             }
         }
     }
-    Ok(Table { rows })
+    let is_up = servers.iter().map(Option::is_some);
+    Table { rows: rows.into_iter().zip(is_up).filter_map(|(row, is_up)| is_up.then_some(row)).collect() }
+}
+
+fn start(options: &Options, contender: Contender) -> anyhow::Result<Server> {
+    let server = contender.start("Solo", &[])?;
+    pour(options, contender, &server, Load { connections: 4, window: 1000 }, true)?;
+    Ok(server)
 }
 
 fn once(

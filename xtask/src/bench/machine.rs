@@ -1,8 +1,10 @@
 //! Where it was measured: the machine, what else it did meanwhile, and the versions of all that took part.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use anyhow::Context;
+
+use super::{nats, process::version};
 
 /// CPU time of the whole machine, in seconds.
 #[derive(Clone, Copy, Debug)]
@@ -69,19 +71,17 @@ pub(super) fn description() -> String {
 
 /// What took part, by the first line that each prints of itself.
 pub(super) fn versions() -> String {
-    let asked: [(&str, &[&str]); 6] = [
+    let asked: [(&str, &[&str]); 7] = [
         ("git", &["describe", "--always", "--dirty"]),
         ("rustc", &["--version"]),
         ("redis-server", &["--version"]),
+        (nats::PROGRAM, &["--version"]),
         ("python3", &["--version"]),
         ("node", &["--version"]),
         ("java", &["-version"]),
     ];
-    let version = |(program, arguments): (&str, &[&str])| {
-        let output = Command::new(program).args(arguments).current_dir(crate::root()).output().ok()?;
-        // Java tells standard error.
-        let told = if output.stdout.is_empty() { output.stderr } else { output.stdout };
-        let line = String::from_utf8_lossy(&told).lines().next()?.trim().to_owned();
+    let told = |(program, arguments): (&str, &[&str])| {
+        let line = version(program, arguments).ok()?;
         Some(match program {
             "git" => format!("herd {line}"),
             "node" => format!("Node.js {line}"),
@@ -91,7 +91,7 @@ pub(super) fn versions() -> String {
     };
     let twisted =
         fs::read_to_string(crate::root().join("bench/twisted/requirements.txt")).unwrap_or_default();
-    let mut versions: Vec<String> = asked.into_iter().filter_map(version).collect();
+    let mut versions: Vec<String> = asked.into_iter().filter_map(told).collect();
     versions.push(twisted.trim().replace("==", " "));
     versions.join("; ")
 }

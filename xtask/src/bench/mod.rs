@@ -6,13 +6,21 @@
 
 mod process;
 mod sample;
+mod absences;
 mod contender;
+mod nats;
 mod herds;
+mod shape;
 mod iamat;
 mod five;
 mod propagation;
+mod paced;
 mod footprint;
+mod pauses;
 mod whatsat;
+mod questions;
+mod curves;
+mod plot;
 mod goals;
 mod machine;
 mod document;
@@ -23,7 +31,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use self::{contender::Contender, goals::Results, machine::Busy};
+use self::{absences::Absences, contender::Contender, goals::Results, machine::Busy};
 use crate::cargo;
 
 /// How much to measure.
@@ -42,7 +50,8 @@ struct Options {
 }
 
 /// The parts that are not about one contender.
-const PARTS: [&str; 4] = ["five", "propagation", "whatsat", "footprint"];
+const PARTS: [&str; 8] =
+    ["five", "propagation", "paced", "whatsat", "questions", "footprint", "pauses", "curves"];
 
 impl Options {
     /// From the command line: `[--quick] [--only NAME] [--seconds S]`.
@@ -80,7 +89,8 @@ impl Options {
     }
 }
 
-/// Measures. A whole run writes docs/performance.md, any other only prints.
+/// Measures. A whole run writes docs/performance.md, any other only prints. What fails is named there, and the rest
+/// measured all the same.
 ///
 /// # Errors
 /// Wrong arguments, or something that is there does not work.
@@ -88,45 +98,90 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     let options = Options::parse(arguments)?;
     println!("== build");
     build()?;
-    let start = Instant::now();
-    let (contenders, absences) = present(&options)?;
+    let mut run = Run { options: &options, start: Instant::now(), absences: Absences::default() };
+    let contenders = run.present();
     let before = Busy::now()?;
-    let results = measure(&options, &contenders)?;
+    let results = run.measure(&contenders);
     let others = Busy::now()?.others_since(before);
-    let mut text = document::preamble(&options, others, start.elapsed(), &absences);
+    if let Some(curves) = &results.curves {
+        curves::draw(curves, options.is_whole)?;
+    }
+    let mut text = document::preamble(&options, others, run.start.elapsed(), &run.absences);
     text.push_str(&results.print());
     if options.is_whole {
         document::write(&text)?;
-        println!("== docs/performance.md written");
+        println!("== docs/performance.md written, {}", run.elapsed());
     } else {
         println!("{text}");
     }
-    Ok(())
+    match run.absences.failed() {
+        [] => Ok(()),
+        failed => bail!("not all could be measured: {}", failed.join(", ")),
+    }
 }
 
-fn measure(options: &Options, contenders: &[Contender]) -> anyhow::Result<Results> {
-    let mut results = Results::default();
-    if options.only.as_deref().is_none_or(|only| !PARTS.contains(&only)) {
-        println!("== reports to one server");
-        results.iamat = Some(iamat::measure(options, contenders)?);
+/// One run.
+struct Run<'a> {
+    options: &'a Options,
+    start: Instant,
+    absences: Absences,
+}
+
+impl Run<'_> {
+    fn measure(&mut self, contenders: &[Contender]) -> Results {
+        let mut results = Results::default();
+        if self.options.only.as_deref().is_none_or(|only| !PARTS.contains(&only)) {
+            println!("== reports to one server, {}", self.elapsed());
+            results.iamat = Some(iamat::measure(self.options, contenders, &mut self.absences));
+        }
+        results.five = self.part("five", "reports to one of five", |run| five::measure(run.options));
+        results.ways = self.part("propagation", "from a client over two servers to a third", |run| {
+            propagation::measure(run.options, &mut run.absences)
+        });
+        results.paced =
+            self.part("paced", "the same in five, at even times", |run| paced::measure(run.options));
+        results.whatsat =
+            self.part("whatsat", "questions to one server", |run| whatsat::measure(run.options));
+        results.questions =
+            self.part("questions", "the same at even times", |run| questions::measure(run.options));
+        results.footprint =
+            self.part("footprint", "what a server holds", |run| footprint::measure(run.options));
+        results.pauses = self.part("pauses", "while a table grows", |run| pauses::measure(run.options));
+        results.curves = self.part("curves", "as the herd grows", |run| curves::measure(run.options));
+        results
     }
-    if options.wants("five") {
-        println!("== reports to one of five");
-        results.five = Some(five::measure(options)?);
+
+    /// One part, if it is wanted and works.
+    fn part<T>(
+        &mut self,
+        name: &str,
+        title: &str,
+        measure: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> Option<T> {
+        if !self.options.wants(name) {
+            return None;
+        }
+        println!("== {title}, {}", self.elapsed());
+        let found = measure(self);
+        self.absences.unless_failed(name, found)
     }
-    if options.wants("propagation") {
-        println!("== from a client over two servers to a third");
-        results.ways = Some(propagation::measure(options)?);
+
+    /// Who takes part.
+    fn present(&mut self) -> Vec<Contender> {
+        let wants =
+            |contender: &Contender| self.options.wants(contender.name()) || *contender == Contender::Echo;
+        let wanted = Contender::ALL.into_iter().filter(wants);
+        let absences = &mut self.absences;
+        wanted
+            .filter(|contender| absences.unless_present(contender.name(), contender.prepare()).is_some())
+            .collect()
     }
-    if options.wants("whatsat") {
-        println!("== questions to one server");
-        results.whatsat = Some(whatsat::measure(options)?);
+
+    /// Minutes and seconds since the start.
+    fn elapsed(&self) -> String {
+        let seconds = self.start.elapsed().as_secs();
+        format!("after {}:{:02} min", seconds / 60, seconds % 60)
     }
-    if options.wants("footprint") {
-        println!("== what a server holds");
-        results.footprint = Some(footprint::measure(options)?);
-    }
-    Ok(results)
 }
 
 fn build() -> anyhow::Result<()> {
@@ -137,22 +192,4 @@ fn build() -> anyhow::Result<()> {
         bail!("cargo build: {status}");
     }
     Ok(())
-}
-
-/// Who takes part, and who is absent and why.
-fn present(options: &Options) -> anyhow::Result<(Vec<Contender>, Vec<String>)> {
-    let (mut contenders, mut absences) = (Vec::new(), Vec::new());
-    for contender in Contender::ALL {
-        if !options.wants(contender.name()) && contender != Contender::Echo {
-            continue;
-        }
-        match contender.prepare()? {
-            Ok(()) => contenders.push(contender),
-            Err(absence) => {
-                println!("   absent: {}: {absence}", contender.name());
-                absences.push(format!("{} ({absence})", contender.name()));
-            }
-        }
-    }
-    Ok((contenders, absences))
 }

@@ -1,15 +1,26 @@
 //! Processes that a measurement starts: pinned to a core, watched through `/proc`, ended by their id when dropped.
 //!
-//! The one thing to know: what a process has used is the sum over its living threads, so none may end in between.
+//! The one thing to know: what a process has used is the sum over its living threads, so none may end in between. Every
+//! wait for a process has a deadline.
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
+
+/// Longest that a server may take to come up: the slowest has to load a virtual machine, or copy a table.
+const READY_MAX: Duration = Duration::from_secs(60);
+/// Longest that one measurement may take: the slowest is a million clients that report to the slowest contender.
+const OUTPUT_MAX: Duration = Duration::from_secs(300);
+/// Longest that a program may take to say which version it is.
+const VERSION_MAX: Duration = Duration::from_secs(10);
 
 /// Where a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +36,7 @@ pub(super) enum Core {
 impl Core {
     /// The command, to run on this core; anywhere on a machine that has but one.
     pub(super) fn pin(self, command: &Command) -> Command {
-        let is_alone = std::thread::available_parallelism().map_or(1, usize::from) < 2;
+        let is_alone = thread::available_parallelism().map_or(1, usize::from) < 2;
         let core = match self {
             Self::Generator if !is_alone => "1",
             Self::Any if !is_alone => "0,1",
@@ -42,8 +53,8 @@ impl Core {
 pub(super) struct Process {
     name: String,
     child: Child,
-    /// Kept, so that it may go on printing.
-    output: BufReader<ChildStdout>,
+    /// The lines that it prints.
+    output: Receiver<String>,
 }
 
 impl Process {
@@ -54,23 +65,35 @@ impl Process {
         // Standard input stays open: some servers stop at its end.
         pinned.current_dir(crate::root()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = pinned.spawn().with_context(|| format!("cannot start {name}"))?;
-        let output = BufReader::new(child.stdout.take().context("no output to read")?);
+        let output = lines(child.stdout.take().context("no output to read")?);
         Ok(Self { name: name.to_owned(), child, output })
     }
 
     /// Reads lines until one holds what is wanted.
     ///
     /// # Errors
-    /// The process ended first.
-    pub(super) fn announced<T>(&mut self, mut wanted: impl FnMut(&str) -> Option<T>) -> anyhow::Result<T> {
-        let mut line = String::new();
-        while self.output.read_line(&mut line)? > 0 {
-            if let Some(found) = wanted(line.trim_end()) {
-                return Ok(found);
+    /// The process ended first, or is not ready in time.
+    pub(super) fn announced<T>(&mut self, wanted: impl FnMut(&str) -> Option<T>) -> anyhow::Result<T> {
+        self.announced_within(READY_MAX, wanted)
+    }
+
+    fn announced_within<T>(
+        &mut self,
+        time: Duration,
+        mut wanted: impl FnMut(&str) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    if let Some(found) = wanted(line.trim_end()) {
+                        return Ok(found);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => bail!("{} was not ready after {time:?}", self.name),
+                Err(RecvTimeoutError::Disconnected) => bail!("{} ended before it was ready", self.name),
             }
-            line.clear();
         }
-        bail!("{} ended before it was ready", self.name);
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -95,6 +118,17 @@ impl Drop for Process {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// What a process prints, line by line, as long as it does: whether or not anybody listens, it may go on.
+fn lines(output: ChildStdout) -> Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            drop(tell.send(line));
+        }
+    });
+    told
 }
 
 /// CPU time that the living threads of a process have used, in seconds.
@@ -136,14 +170,56 @@ pub(super) fn output(command: &Command) -> anyhow::Result<String> {
 /// # Errors
 /// It failed; its complaint is part of the error.
 pub(super) fn output_on(core: Core, command: &Command) -> anyhow::Result<String> {
-    let mut pinned = core.pin(command);
+    output_within(OUTPUT_MAX, core, command)
+}
+
+fn output_within(time: Duration, core: Core, command: &Command) -> anyhow::Result<String> {
     let program =
         Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let output = pinned.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}"))?;
-    if !output.status.success() {
-        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    let Told { status, printed, complained } = told(time, &program, &mut core.pin(command))?;
+    if !status.success() {
+        bail!("{program}: {}", complained.trim());
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{program} prints what is no text"))
+    Ok(printed)
+}
+
+/// The first line that a program prints of itself, wherever to.
+///
+/// # Errors
+/// It is not there, or says nothing.
+pub(super) fn version(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let told = told(VERSION_MAX, program, Command::new(program).args(arguments))?;
+    let mut lines = told.printed.lines().chain(told.complained.lines());
+    Ok(lines.next().with_context(|| format!("{program} has no version"))?.trim().to_owned())
+}
+
+/// What a command that ended has said.
+struct Told {
+    status: ExitStatus,
+    printed: String,
+    complained: String,
+}
+
+fn told(time: Duration, program: &str, command: &mut Command) -> anyhow::Result<Told> {
+    command.current_dir(crate::root()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {program}"))?;
+    let (tell, told) = mpsc::channel();
+    if let (Some(mut output), Some(mut complaint)) = (child.stdout.take(), child.stderr.take()) {
+        thread::spawn(move || {
+            let (mut printed, mut complained) = (String::new(), String::new());
+            // Whoever prints so much to both that one is full is no program of ours. What is no text is missed below.
+            let read =
+                output.read_to_string(&mut printed).and_then(|_| complaint.read_to_string(&mut complained));
+            drop(read.map(|_| tell.send((printed, complained))));
+        });
+    }
+    let told = told.recv_timeout(time);
+    if told.is_err() {
+        drop(child.kill());
+    }
+    let status = child.wait()?;
+    let Ok((printed, complained)) = told else { bail!("{program} told nothing within {time:?}: {status}") };
+    Ok(Told { status, printed, complained })
 }
 
 /// The number on the line that begins with `key`.
@@ -163,6 +239,20 @@ mod tests {
     fn a_number_is_found_by_its_whole_key() {
         assert_eq!(number("cpu_seconds 2\nseconds 1.5\n", "seconds").unwrap(), 1.5);
         assert!(number("seconds 1.5\n", "second").is_err());
+    }
+
+    #[test]
+    fn nobody_is_waited_for_without_end() {
+        let mut process = Process::start("cat", &Command::new("cat"), Core::Any).unwrap();
+        let short = Duration::from_millis(1);
+        let error = process.announced_within(short, |_| Some(())).unwrap_err();
+        assert_eq!(error.to_string(), "cat was not ready after 1ms");
+        let mut sleep = Command::new("sleep");
+        let error = output_within(short, Core::Any, sleep.arg("60")).unwrap_err();
+        assert!(error.to_string().starts_with("sleep told nothing within 1ms"), "{error}");
+        let mut falsity = Command::new("false");
+        assert_eq!(output(falsity.arg("x")).unwrap_err().to_string(), "false: ");
+        assert_eq!(output(Command::new("echo").arg("reports 1")).unwrap(), "reports 1\n");
     }
 
     #[test]

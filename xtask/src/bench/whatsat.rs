@@ -8,7 +8,7 @@ use super::{
     Options,
     contender::{rig, workshop},
     herds::{herd, with_places},
-    process::{cpu_seconds, number, output},
+    process::{Core, cpu_seconds, number, output},
     sample::{Figure, Sample},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Whatsat {
 /// # Errors
 /// The index cannot be made, or the server does not answer.
 pub(super) fn measure(options: &Options) -> anyhow::Result<Whatsat> {
-    let server = with_places(&index()?)?;
+    let server = with_places(&index()?, Core::Server)?;
     let address = server.address.to_string();
     let pour = |how: &[&str]| {
         let mut command = rig(&["pour", &address, "--clients", &options.clients.to_string()]);
@@ -48,7 +48,11 @@ pub(super) fn measure(options: &Options) -> anyhow::Result<Whatsat> {
     Ok(found)
 }
 
-fn index() -> anyhow::Result<PathBuf> {
+/// Where the index is, which is made if it is not there.
+///
+/// # Errors
+/// It cannot be made.
+pub(super) fn index() -> anyhow::Result<PathBuf> {
     let index = workshop()?.join("places.idx");
     if !index.exists() {
         let rows = workshop()?.join("places.tsv");

@@ -4,7 +4,7 @@
 //! those before 1970, are counted and left out.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     path::{Path, PathBuf},
 };
@@ -28,6 +28,8 @@ pub(crate) struct Tracks {
     /// The points' lines, one behind the other.
     lines: Vec<u8>,
     left_out: u64,
+    /// Files without a point that a report can tell.
+    untold: Vec<PathBuf>,
 }
 
 /// One report.
@@ -65,7 +67,7 @@ pub(crate) enum TrackError {
         /// What was expected.
         reason: String,
     },
-    /// It has no point that a report could tell.
+    /// None of them has a point that a report could tell; this is the first.
     #[error("no point with a place and a time since 1970 in {0}")]
     Empty(PathBuf),
 }
@@ -85,15 +87,18 @@ impl Tracks {
     /// Reads all files.
     ///
     /// # Errors
-    /// One of them cannot be read, or nothing in it can be sent.
+    /// One of them cannot be read, or nothing in any of them can be sent.
     pub(crate) fn read(files: &[PathBuf]) -> Result<Self, TrackError> {
         let mut tracks = Self::default();
         for path in files {
             let before = tracks.points.len();
             tracks.read_file(path)?;
             if tracks.points.len() == before {
-                return Err(TrackError::Empty(path.clone()));
+                tracks.untold.push(path.clone());
             }
+        }
+        if let (true, Some(first)) = (tracks.points.is_empty(), tracks.untold.first()) {
+            return Err(TrackError::Empty(first.clone()));
         }
         tracks.sort();
         Ok(tracks)
@@ -104,14 +109,20 @@ impl Tracks {
         &self.points
     }
 
-    /// How many clients.
+    /// How many clients have points.
     pub(crate) fn clients(&self) -> usize {
-        self.ids.len()
+        let numbers: HashSet<u32> = self.points.iter().map(|point| point.client).collect();
+        numbers.len()
     }
 
     /// Points that no report can tell.
     pub(crate) const fn left_out(&self) -> u64 {
         self.left_out
+    }
+
+    /// Files of which nothing can be sent, among others of which something can.
+    pub(crate) fn untold(&self) -> &[PathBuf] {
+        &self.untold
     }
 
     /// The line that reports a point, with its LF.

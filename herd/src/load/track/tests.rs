@@ -108,3 +108,19 @@ fn real_tracks_are_read() {
         assert!(matches!(Tracks::read(&[before_1970]), Err(TrackError::Empty(_))));
     }
 }
+
+#[test]
+fn a_file_without_points_spoils_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, time: &str| {
+        let path = folder.path().join(name);
+        let point = format!("<trkpt lat=\"46.4\" lon=\"13.7\"><time>{time}</time></trkpt>");
+        std::fs::write(&path, format!("<gpx><trk><trkseg>{point}</trkseg></trk></gpx>")).unwrap();
+        path
+    };
+    let [told, untold] =
+        [file("told.gpx", "2010-12-14T06:17:04Z"), file("untold.gpx", "1901-12-13T20:45:52Z")];
+    let tracks = Tracks::read(&[untold.clone(), told]).unwrap();
+    assert_eq!((tracks.points().len(), tracks.left_out(), tracks.clients()), (1, 1, 1));
+    assert_eq!(tracks.untold(), [untold]);
+}
