@@ -47,6 +47,8 @@ impl Turnstile {
 /// What one connection has asked for lately, and its place in the line.
 pub struct Share {
     line: PollSemaphore,
+    /// It stands in the line.
+    is_waiting: bool,
     work: u32,
     counted_at: Instant,
     /// It is its turn as soon as all others who are ready have been served.
@@ -57,7 +59,8 @@ impl Share {
     /// Nothing was asked for yet.
     #[must_use]
     pub fn new(turnstile: &Turnstile, now: Instant) -> Self {
-        Self { line: PollSemaphore::new(Arc::clone(&turnstile.0)), work: 0, counted_at: now, granted: None }
+        let line = PollSemaphore::new(Arc::clone(&turnstile.0));
+        Self { line, is_waiting: false, work: 0, counted_at: now, granted: None }
     }
 
     /// Waits for this client's turn: at once for one that has asked for little. The turn ends when what is returned is dropped.
@@ -67,12 +70,25 @@ impl Share {
         }
         self.forgive(now);
         if self.work < SHARE {
+            self.leave_line();
             return Poll::Ready(None);
         }
+        self.is_waiting = true;
         self.granted = ready!(self.line.poll_acquire(cx));
+        self.is_waiting = false;
         // Wakes this task behind all that is ready by then, sockets included; if something else does, it is no worse.
         let _ = pin!(yield_now()).poll(cx);
         Poll::Pending
+    }
+
+    /// Lets those behind go on: who neither works nor leaves would keep them waiting, at the worst for ever. To be called
+    /// by whoever has no use for a turn now.
+    pub fn leave_line(&mut self) {
+        self.granted = None;
+        if std::mem::take(&mut self.is_waiting) {
+            // A clone does not wait; what waited is dropped, with the turn that it may have been given.
+            self.line = self.line.clone();
+        }
     }
 
     /// Takes note of work in commands.
@@ -132,5 +148,24 @@ mod tests {
         drop(turn);
         assert!(poll_fn(|cx| second.poll_turn(cx, now)).await.is_some());
         assert!(goes_first(first, now + Duration::from_secs(1)).await, "long ago");
+    }
+
+    #[tokio::test]
+    async fn who_is_forgiven_while_it_stands_in_line_keeps_nobody_waiting() {
+        let (turnstile, now) = (Turnstile::new(1), Instant::now());
+        let mut floods = [0, 1, 2].map(|_| Share::new(&turnstile, now));
+        floods.iter_mut().for_each(|share| share.count(10 * SHARE));
+        let [first, second, third] = &mut floods;
+        assert!(!goes_first(first, now).await && !goes_first(second, now).await);
+        let turn = poll_fn(|cx| first.poll_turn(cx, now)).await;
+        assert!(turn.is_some() && !goes_first(third, now).await);
+        // The second is given the turn, and then needs none.
+        drop(turn);
+        assert!(goes_first(second, now + Duration::from_secs(1)).await);
+        assert!(poll_fn(|cx| third.poll_turn(cx, now)).await.is_some());
+        // The first is given one, and then has no use for it.
+        assert!(!goes_first(first, now).await && !goes_first(third, now).await);
+        first.leave_line();
+        assert!(poll_fn(|cx| third.poll_turn(cx, now)).await.is_some());
     }
 }

@@ -190,6 +190,7 @@ impl Connection {
     fn poll_exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<Poll<()>> {
         self.tell(cx, now)?;
         if !self.has_room() || self.backlog.is_empty() && matches!(self.input, Input::Ended(_)) {
+            self.share.leave_line();
             return Ok(Poll::Pending);
         }
         let Poll::Ready(_turn) = self.share.poll_turn(cx, now) else { return Ok(Poll::Pending) };
