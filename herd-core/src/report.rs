@@ -54,6 +54,26 @@ impl Sighting {
     }
 }
 
+/// Prints many reports as AT lines, with room of its own for their texts.
+#[derive(Debug, Default)]
+pub struct Printer {
+    location: Vec<u8>,
+    time: Vec<u8>,
+}
+
+impl Printer {
+    /// Appends the AT line, without an LF, of the report in `record`, which `server` took.
+    pub fn print(&mut self, record: &Record<'_>, server: &Name, out: &mut Vec<u8>) {
+        self.location.clear();
+        self.time.clear();
+        record.print_location(&mut self.location);
+        record.print_time(&mut self.time);
+        let skew = record.received_at().nanos_since(record.client_time());
+        line::print_at(out, server.as_str(), skew, record.client(), &self.location, &self.time);
+        out.pop();
+    }
+}
+
 /// The time that a report counts as: the client's, but at most `future_tolerance` beyond the herd's, so that
 /// a phone whose clock is a year ahead cannot pin itself there for a year.
 #[must_use]

@@ -39,6 +39,8 @@ pub(super) struct Open {
     announced: usize,
     /// Our numbers for the peer's numbers.
     servers: Vec<ServerIndex>,
+    /// Records with our numbers for the peer's, while they are merged.
+    translated: Vec<u8>,
     /// Up to where we have merged the peer's log.
     merged: LogPosition,
     catch_up: CatchUp,
@@ -74,6 +76,7 @@ impl Open {
             said: LogPosition::default(),
             announced: 0,
             servers: Vec::new(),
+            translated: Vec::new(),
             merged,
             catch_up: CatchUp::new(side == Side::Dialler),
             was_synced: false,
@@ -202,8 +205,9 @@ impl Open {
         by_copy: bool,
         voice: &mut Voice<'_>,
     ) -> Result<(), LinkError> {
-        let translated = self.translate(records)?;
-        let effects = node.merge(self.source, &translated, now.clock)?;
+        self.translate(records)?;
+        let effects = node.merge(self.source, &self.translated, now.clock)?;
+        self.translated.shrink_to(LINK_PIECE_BYTES);
         if !effects.fresh.is_empty() {
             let (records, evicted) = (effects.fresh, effects.evicted);
             if by_copy {
@@ -214,10 +218,11 @@ impl Open {
         Ok(())
     }
 
-    /// The records with our server numbers for the peer's.
-    fn translate(&self, records: &[u8]) -> Result<Vec<u8>, LinkError> {
-        let mut translated = records.to_vec();
-        let mut rest = translated.as_mut_slice();
+    /// Puts our server numbers for the peer's into a copy of the records.
+    fn translate(&mut self, records: &[u8]) -> Result<(), LinkError> {
+        self.translated.clear();
+        self.translated.extend_from_slice(records);
+        let mut rest = self.translated.as_mut_slice();
         while !rest.is_empty() {
             let found = Record::locate(rest)?;
             let bytes = found.bytes().len();
@@ -226,7 +231,7 @@ impl Open {
             record::set_server(rest, ours);
             rest = rest.get_mut(bytes..).unwrap_or_default();
         }
-        Ok(translated)
+        Ok(())
     }
 
     /// The peer's clock against ours: its time in the middle between our sending and our hearing of it.
@@ -277,10 +282,11 @@ impl Open {
             }
         }
         if self.catch_up.has_piece() {
-            let mut piece = Vec::new();
-            self.catch_up.next_piece(node, (now.moment, now.clock), &mut piece);
-            self.announce(node, out);
-            out.append(&mut piece);
+            let start = out.len();
+            self.catch_up.next_piece(node, (now.moment, now.clock), out);
+            let mut names = Vec::new();
+            self.announce(node, &mut names);
+            out.splice(start..start, names);
         }
     }
 

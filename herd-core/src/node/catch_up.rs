@@ -1,6 +1,6 @@
 //! What links need to find where two nodes differ, and to make up for it.
 
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 
 use crate::{digest::LeafSet, limits::SHARDS, server::Name, time::Timestamp, wire::record::Record};
 
@@ -34,6 +34,14 @@ impl Node {
         out: &mut Vec<u8>,
     ) {
         let Some(shard) = self.shards.lock(shard) else { return };
+        let is_older = match received.end_bound() {
+            Bound::Included(end) => *end < shard.oldest(),
+            Bound::Excluded(end) => *end <= shard.oldest(),
+            Bound::Unbounded => false,
+        };
+        if is_older {
+            return;
+        }
         let is_in = |record: &Record<'_>| {
             leaves == LeafSet::ALL || leaves.contains(self.placement.of(record.client()).leaf)
         };

@@ -99,6 +99,11 @@ impl Shard {
         &self.digest
     }
 
+    /// No report in the table was received before this.
+    pub(super) const fn oldest(&self) -> Timestamp {
+        self.oldest
+    }
+
     pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
         self.table.records()
     }

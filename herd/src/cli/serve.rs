@@ -84,7 +84,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Ok(files) => config.limits.connections_max = fitting(config.limits.connections_max, files),
         Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut builder = match thread::available_parallelism() {
+        // One thread has nobody to share work with: looking for that costs each report some microseconds.
+        Ok(cores) if cores.get() == 1 => tokio::runtime::Builder::new_current_thread(),
+        Ok(_) | Err(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder
         // A turn of a client takes up to a tenth of a millisecond: after eight of them whoever else became ready is seen,
         // instead of after 61.
         .event_interval(8)

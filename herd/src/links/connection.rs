@@ -1,6 +1,6 @@
 //! One connection with a neighbour: moves bytes between a socket and a link, and does what the link's events ask for.
 
-use std::{convert::Infallible, future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use herd_core::{
     link::{Identity, Link, LinkError, LinkEvent, Peer, Side},
@@ -25,6 +25,9 @@ use crate::{
 
 /// Time for a neighbour to take what was sent last, and to close its end.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
+
+/// Bytes from a neighbour after which others have their turn: some 300 reports, 60 us.
+const TURN_BYTES: usize = 16 * 1024;
 
 /// Why a connection ended. Nothing that was merged is lost; it is dialled again.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +117,7 @@ pub(super) struct Connection {
     place: Option<Place>,
     /// The neighbour, once the connection is its link.
     neighbour: Option<Name>,
+    /// Another connection has taken its place.
     replaced: CancellationToken,
     /// Where the registry looks how it goes.
     figures: Arc<Mutex<Figures>>,
@@ -207,36 +211,50 @@ impl Connection {
     async fn exchange(&mut self, link: &mut Link) -> Result<Infallible, ConnectionError> {
         let links = Arc::clone(&self.links);
         let (engine, node) = (&links.engine, links.engine.node());
-        let timer = time::sleep(Duration::ZERO);
-        tokio::pin!(timer);
+        // What is waited for again and again is registered once.
+        let mut replaced = pin!(self.replaced.clone().cancelled_owned());
+        let mut draining = pin!(links.draining.cancelled());
+        let mut timer = pin!(time::sleep(Duration::ZERO));
+        let mut due = None;
+        let mut work = 0;
         loop {
-            // Registered before the log is read, so that nothing appended after that is overslept.
-            let fresh = engine.fresh();
             self.attend(link)?;
-            self.envelope.fill(|out| link.next_bytes(node, engine.now(), out));
+            // Registered before the log is read, so that nothing appended after that is overslept; and after what arrived
+            // was attended to, which is news to other links.
+            let fresh = engine.fresh();
+            let now = engine.now();
+            self.envelope.fill(|out| link.next_bytes(node, now, out));
             self.envelope.flush().map_err(EnvelopeError::from)?;
             self.note(link);
             let is_flushed = self.envelope.is_flushed();
             let has_next = is_flushed && link.has_bytes(node);
-            let wait = link.next_time().since(engine.now().moment);
-            timer.as_mut().reset(time::Instant::now() + wait);
-            // Every branch but the reading one only wakes the loop; `readable` loses nothing when dropped.
+            if due != Some(link.next_time()) {
+                due = Some(link.next_time());
+                timer.as_mut().reset(time::Instant::now() + link.next_time().since(now.moment));
+            }
+            // Every branch but the reading one only wakes the loop; `ready` loses nothing when dropped.
             tokio::select! {
                 biased;
-                () = self.replaced.cancelled() => return Err(ConnectionError::Replaced),
+                () = &mut replaced => return Err(ConnectionError::Replaced),
                 // Before reading: a neighbour that sends without end must not keep us from saying that we live.
-                () = &mut timer => link.handle_time(node, engine.now())?,
-                ready = self.envelope.stream().readable() => {
-                    ready.map_err(EnvelopeError::from)?;
-                    link.handle(node, self.envelope.read()?, engine.now())?;
+                () = &mut timer => {
+                    due = None;
+                    link.handle_time(node, engine.now())?;
                 }
-                () = future::ready(()), if has_next => {}
-                ready = self.envelope.stream().writable(), if !is_flushed => ready.map_err(EnvelopeError::from)?,
-                () = links.draining.cancelled(), if is_flushed => return Err(ConnectionError::Stopping),
+                has_arrived = self.envelope.ready() => if has_arrived? {
+                    let arrived = self.envelope.arrived();
+                    work += arrived.len();
+                    link.handle(node, arrived, engine.now())?;
+                },
+                () = future::ready(()), if has_next => work = TURN_BYTES,
+                () = &mut draining, if is_flushed => return Err(ConnectionError::Stopping),
                 () = fresh, if is_flushed => {}
             }
-            // Neither a neighbour that sends without end nor a long copy may keep a thread from all others.
-            task::yield_now().await;
+            if work >= TURN_BYTES {
+                // Neither a neighbour that sends without end nor a long copy may keep a thread from all others.
+                work = 0;
+                task::yield_now().await;
+            }
         }
     }
 
@@ -289,11 +307,12 @@ impl Connection {
         }
         let engine = &self.links.engine;
         let (now, side) = (engine.now().moment, (self.side, self.party.peer));
-        let admission = self.links.registry.admit(self.number, peer, side, now).map_err(|refusal| {
+        let claim = (self.number, &self.replaced);
+        let admission = self.links.registry.admit(claim, peer, side, now).map_err(|refusal| {
             link.refuse(refusal);
             ConnectionError::Unwanted(refusal, peer.server.clone())
         })?;
-        (self.replaced, self.figures) = (admission.replaced, admission.figures);
+        self.figures = admission.figures;
         self.neighbour = Some(peer.server.clone());
         engine.traffic().pen().came(self.party, engine.clock(), peer.server.as_str());
         tracing::info!(neighbour = %peer.server, "link up");

@@ -5,14 +5,20 @@
 //! not decided here but asked by [`Envelope::vouches_for`], once the peer has said who it is.
 
 use std::{
+    future,
     io::{self, Read, Write},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use herd_core::{limits::LINK_PIECE_BYTES, link::Side, server::Name};
 use rustls::{AlertDescription, CertificateError, ClientConnection, ServerConnection, pki_types::UnixTime};
 use time::OffsetDateTime;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+};
 
 use super::certificates::{Certificates, any_name, names};
 
@@ -127,8 +133,10 @@ pub(super) struct Envelope {
     taken: usize,
     /// The link's bytes that were taken and that arrived, since the connection began.
     moved: (u64, u64),
+    /// What the last read brought, and room for more.
     raw: Vec<u8>,
-    /// What came out of TLS.
+    raw_bytes: usize,
+    /// What came out of TLS then.
     opened: Vec<u8>,
     /// Nothing has arrived yet.
     is_first: bool,
@@ -138,7 +146,7 @@ impl Envelope {
     /// Nothing around the bytes.
     pub(super) fn new(stream: TcpStream) -> Self {
         let (out, raw, opened) = (Vec::new(), vec![0; READ_BYTES], Vec::new());
-        Self { stream, tls: None, out, taken: 0, moved: (0, 0), raw, opened, is_first: true }
+        Self { stream, tls: None, out, taken: 0, moved: (0, 0), raw, raw_bytes: 0, opened, is_first: true }
     }
 
     /// Puts TLS around all bytes, before any has been moved.
@@ -193,34 +201,50 @@ impl Envelope {
         }
     }
 
-    /// The bytes for the link that have arrived, perhaps none.
-    pub(super) fn read(&mut self) -> Result<&[u8], EnvelopeError> {
-        let bytes = match self.stream.try_read(&mut self.raw) {
-            Ok(0) => return Err(EnvelopeError::Closed),
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(&[]),
-            Err(error) => return Err(error.into()),
-        };
-        let arrived = self.raw.get(..bytes).unwrap_or_default();
+    /// Waits until the socket takes more of what is left to be sent, or, that being nothing or too much, until something
+    /// arrives; says whether it did. Loses nothing when dropped.
+    pub(super) async fn ready(&mut self) -> Result<bool, EnvelopeError> {
+        future::poll_fn(|cx| {
+            if !self.is_flushed() && self.stream.poll_write_ready(cx)?.is_ready() {
+                return Poll::Ready(Ok(false));
+            }
+            self.poll_read(cx).map_ok(|()| true)
+        })
+        .await
+    }
+
+    /// A read that does not fill the buffer says that there is no more: that spares asking once again.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), EnvelopeError>> {
+        let mut raw = ReadBuf::new(&mut self.raw);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut raw))?;
+        self.raw_bytes = raw.filled().len();
+        let arrived = self.raw.get(..self.raw_bytes).unwrap_or_default();
+        if arrived.is_empty() {
+            return Poll::Ready(Err(EnvelopeError::Closed));
+        }
         if std::mem::take(&mut self.is_first) {
             match (&self.tls, arrived) {
                 // A record of TLS: kind 20 to 23, version 3. No greeting is that long.
-                (None, [20..=23, 3, ..]) => return Err(EnvelopeError::Sealed),
+                (None, [20..=23, 3, ..]) => return Poll::Ready(Err(EnvelopeError::Sealed)),
                 // A greeting: its length is below 256.
-                (Some(_), [_, 0, ..]) => return Err(EnvelopeError::Unsealed),
+                (Some(_), [_, 0, ..]) => return Poll::Ready(Err(EnvelopeError::Unsealed)),
                 _ => {}
             }
         }
-        let arrived = match &mut self.tls {
-            None => arrived,
-            Some(tls) => {
-                self.opened.clear();
-                open(tls, arrived, &mut self.opened)?;
-                &self.opened
-            }
-        };
-        self.moved.1 += arrived.len() as u64;
-        Ok(arrived)
+        if let Some(tls) = &mut self.tls {
+            self.opened.clear();
+            open(tls, arrived, &mut self.opened)?;
+        }
+        self.moved.1 += self.arrived().len() as u64;
+        Poll::Ready(Ok(()))
+    }
+
+    /// The bytes for the link that arrived last, perhaps none.
+    pub(super) fn arrived(&self) -> &[u8] {
+        match &self.tls {
+            None => self.raw.get(..self.raw_bytes).unwrap_or_default(),
+            Some(_) => &self.opened,
+        }
     }
 
     /// Whether the peer may call itself `name`: without TLS anybody may, else its certificate has to say so. If not, the

@@ -63,8 +63,6 @@ pub(super) struct Figures {
 pub(super) struct Admission {
     /// How far the neighbour's log was merged over earlier connections.
     pub(super) progress: Option<Progress>,
-    /// Another connection has taken this one's place.
-    pub(super) replaced: CancellationToken,
     /// Where the connection writes down how it goes.
     pub(super) figures: Arc<Mutex<Figures>>,
 }
@@ -76,13 +74,14 @@ impl Registry {
         Self { own, neighbours, edges: Mutex::new(edges), changed: Notify::new() }
     }
 
-    /// Makes connection `number` from or to `address` the link with `peer`, unless there is one that is to stay.
+    /// Makes connection `number` from or to `address` the link with `peer`, unless there is one that is to stay; `replaced`
+    /// fires when another takes its place.
     ///
     /// # Errors
     /// What the peer is to be told.
     pub(super) fn admit(
         &self,
-        number: u64,
+        (number, replaced): (u64, &CancellationToken),
         peer: &Peer,
         (side, address): (Side, Option<SocketAddr>),
         now: Moment,
@@ -99,7 +98,6 @@ impl Registry {
         }
         let edge = edges.entry(peer.server.clone()).or_default();
         let figures = Arc::new(Mutex::new(Figures { heard_at: now, ..Figures::default() }));
-        let replaced = CancellationToken::new();
         edge.links += 1;
         edge.past = edge.figures();
         edge.current = Some(Current {
@@ -110,7 +108,7 @@ impl Registry {
             replaced: replaced.clone(),
             figures: Arc::clone(&figures),
         });
-        Ok(Admission { progress: edge.progress, replaced, figures })
+        Ok(Admission { progress: edge.progress, figures })
     }
 
     /// Forgets joiners that are gone for the sake of one that comes.

@@ -9,7 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use herd_core::{node::Node, report::Sighting, time::Timestamp};
+use herd_core::{
+    node::Node,
+    report::Printer,
+    server::{Name, ServerIndex},
+    time::Timestamp,
+};
 use memchr::memchr_iter;
 
 use super::{
@@ -37,6 +42,7 @@ pub(super) fn run(shared: &Shared, settings: TrafficSettings, node: &Arc<Node>) 
         path: settings.path.display().to_string(),
         file: RotatingFile::new(settings),
         text: Vec::new(),
+        printer: Printer::default(),
         unwritten: 0,
         failed_at: None,
     };
@@ -70,6 +76,7 @@ struct Writer<'a> {
     path: String,
     file: RotatingFile,
     text: Vec<u8>,
+    printer: Printer,
     /// Lines lost since the file could not be written.
     unwritten: u64,
     failed_at: Option<Instant>,
@@ -96,19 +103,27 @@ impl Writer<'_> {
     fn format(&mut self, entry: &Entry, text: &[u8]) {
         let head = Head::new(entry.event, entry.party, entry.at);
         if matches!(entry.event, Event::Reports | Event::Copies) {
-            let mut line = Vec::new();
-            for record in records(text) {
-                let Some(server) = self.node.names().name(record.server()) else { continue };
-                line.clear();
-                Sighting::of(&record, server).print(&mut line);
-                head.line(&mut self.text, line.strip_suffix(b"\n").unwrap_or(&line));
-            }
-            return;
+            return self.format_records(&head, text);
         }
         let mut start = 0;
         for end in memchr_iter(b'\n', text) {
             head.line(&mut self.text, text.get(start..end).unwrap_or_default());
             start = end + 1;
+        }
+    }
+
+    fn format_records(&mut self, head: &Head, text: &[u8]) {
+        let mut line = Vec::new();
+        // Mostly one after the other of the same server.
+        let mut known: Option<(ServerIndex, Name)> = None;
+        for record in records(text) {
+            if known.as_ref().is_none_or(|(index, _)| *index != record.server()) {
+                known = self.node.names().name(record.server()).map(|name| (record.server(), name));
+            }
+            let Some((_, server)) = &known else { continue };
+            line.clear();
+            self.printer.print(&record, server, &mut line);
+            head.line(&mut self.text, &line);
         }
     }
 
