@@ -35,7 +35,7 @@ use placement::{Place, Placement};
 pub use recovery::RestoreError;
 use room::Room;
 use shard::{Rules, Shard};
-use shards::{LOOKAHEAD, Shards};
+use shards::{LOOKAHEAD, Places, Shards};
 
 /// Bytes of a usual record: an ID of 20 bytes, and the rest packed.
 const RECORD_BYTES_USUAL: usize = 56;
@@ -200,12 +200,13 @@ impl Node {
         let mut fresh = Vec::new();
         let answers = answers.get_mut(first..).unwrap_or_default();
         for (commands, answers) in commands.chunks(LOOKAHEAD).zip(answers.chunks_mut(LOOKAHEAD)) {
-            let mut places = [Place::default(); LOOKAHEAD];
-            for (place, client) in places.iter_mut().zip(commands.iter().map(Command::client)) {
-                *place = client.map(|client| self.placement.of(client.as_bytes())).unwrap_or_default();
-            }
+            // Who says nothing that we understand is nobody, whose place is as good as any.
+            let place = |command: &Command<'_>| {
+                self.placement.of(command.client().map_or(&[], |client| client.as_bytes()))
+            };
+            let places: Places = commands.iter().map(place).collect();
             fresh.reserve(commands.len() * RECORD_BYTES_USUAL);
-            let growth = self.shards.visit(&places[..commands.len()], |shard, place, i| {
+            let growth = self.shards.visit(&places, |shard, place, i| {
                 answers[i] = self.answer(&commands[i], shard, place, &batch, &mut fresh);
             });
             self.room.grew(growth);
@@ -260,11 +261,8 @@ impl Node {
         let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
         let (mut taken, mut fresh, mut earliest_late) = (0, Vec::new(), Timestamp::MAX);
         for records in records.chunks(LOOKAHEAD) {
-            let mut places = [Place::default(); LOOKAHEAD];
-            for (place, record) in places.iter_mut().zip(records) {
-                *place = self.placement.of(record.client());
-            }
-            let growth = self.shards.visit(&places[..records.len()], |shard, place, i| {
+            let places: Places = records.iter().map(|record| self.placement.of(record.client())).collect();
+            let growth = self.shards.visit(&places, |shard, place, i| {
                 let record = &records[i];
                 if record.received_at() < expired {
                     return;

@@ -5,7 +5,7 @@ use siphasher::sip::SipHasher13;
 use crate::{time::Timestamp, wire::record::Record};
 
 /// The place of one client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) shard: u8,
     pub(crate) leaf: u8,

@@ -8,6 +8,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use arrayvec::ArrayVec;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{limits::SHARDS, prefetch::prefetch_address, table::IndexPlace};
@@ -19,6 +20,9 @@ use super::{
 
 /// Clients that a batch looks ahead for: a core waits for some ten to fifty pieces of memory at once.
 pub(super) const LOOKAHEAD: usize = 32;
+
+/// The places of a batch.
+pub(super) type Places = ArrayVec<Place, LOOKAHEAD>;
 
 /// Clients from which on it pays to look ahead.
 const EXPECTED_MIN: usize = 4;
