@@ -115,12 +115,15 @@ impl Pair {
             };
             assert_eq!(answer, expected);
         }
+        if !fresh.is_empty() {
+            self.hold_late(clock);
+        }
         self.conclude(Source::CLIENTS, fresh, &effects.fresh, effects.evicted);
     }
 
     /// Merges records that all are pointed at one server.
     pub(crate) fn merge(&mut self, mut records: Vec<u8>, server: usize, clock: Timestamp) {
-        let (mut fresh, mut start) = (Vec::new(), 0);
+        let (mut fresh, mut late, mut start) = (Vec::new(), Vec::new(), 0);
         let has_room = self.held.len() < CLIENTS_MAX;
         let evicted_before = self.evicted_before;
         while let Ok(record) = records.get(start..).map_or(Err(()), |rest| Record::decode(rest).map_err(drop))
@@ -136,8 +139,13 @@ impl Pair {
             {
                 continue;
             }
-            fresh.extend(self.offer(bytes, clock).filter(|_| !is_late));
+            let received_at = record.received_at();
+            match self.offer(bytes, clock) {
+                Some(_) if is_late => late.push(received_at),
+                won => fresh.extend(won),
+            }
         }
+        late.into_iter().for_each(|received_at| self.hold_late(received_at));
         let source = self.node.source_of(&Name::new(SERVERS[server]).unwrap(), 1);
         let effects = self.node.merge(source, &records[..start], clock).unwrap();
         self.conclude(source, fresh, &effects.fresh, effects.evicted);
@@ -191,6 +199,11 @@ impl Pair {
         let _ = anew.merge(Source::CLIENTS, &records, Timestamp::default()).unwrap();
         assert_eq!(exported, self.held);
         assert_eq!((self.node.clients(), self.node.digest()), (self.held.len(), anew.digest()));
+    }
+
+    /// A report is held that was received then: those that stand behind it are welcome again.
+    fn hold_late(&mut self, received_at: Timestamp) {
+        self.evicted_before = self.evicted_before.min((received_at, 0));
     }
 
     /// The report wins or not; if so, it is news.
