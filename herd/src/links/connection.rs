@@ -29,6 +29,9 @@ const FAREWELL_MAX: Duration = Duration::from_millis(500);
 /// Bytes from a neighbour after which others have their turn: some 300 reports, 60 us.
 const TURN_BYTES: usize = 16 * 1024;
 
+/// What a wake-up by news counts for: a task that never waits for the runtime would not be asked to give way.
+const NEWS_BYTES: usize = TURN_BYTES / 16;
+
 /// Why a connection ended. Nothing that was merged is lost; it is dialled again.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
@@ -248,10 +251,10 @@ impl Connection {
                 },
                 () = future::ready(()), if has_next => work = TURN_BYTES,
                 () = &mut draining, if is_flushed => return Err(ConnectionError::Stopping),
-                () = fresh, if is_flushed => {}
+                () = fresh, if is_flushed => work += NEWS_BYTES,
             }
             if work >= TURN_BYTES {
-                // Neither a neighbour that sends without end nor a long copy may keep a thread from all others.
+                // Neither a neighbour that sends, nor news that comes without end, nor a long copy may keep a thread from all others.
                 work = 0;
                 task::yield_now().await;
             }

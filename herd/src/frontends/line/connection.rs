@@ -22,6 +22,7 @@ use memchr::memchr_iter;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    task::coop::has_budget_remaining,
     time::{Instant, Sleep, sleep},
 };
 
@@ -357,7 +358,8 @@ impl Connection {
         }
         // One task polls this connection all its life, so the timer knows whom to wake.
         while !self.is_timed || self.timer.is_elapsed() {
-            self.is_timed = true;
+            // A task that has used up its turn is not told of timers, but polled again.
+            self.is_timed = has_budget_remaining();
             ready!(self.timer.as_mut().poll(cx));
             if Instant::now() >= deadline {
                 return Poll::Ready(departure);
