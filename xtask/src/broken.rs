@@ -50,10 +50,9 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
         copy(&tree)?;
         let path = tree.join(&variant.file);
         fs::write(&path, variant.apply(&fs::read_to_string(&path)?)?)?;
-        build(&tree).with_context(|| format!("variant {:?}", variant.name))?;
         let scenario = variant.scenario.as_deref();
-        let noticed = noticed(scenario).with_context(|| format!("variant {:?}", variant.name))?;
-        let (seeds, told) = noticed.map_or_else(
+        let noticed = build(&tree).and_then(|()| noticed(scenario));
+        let (seeds, told) = noticed.with_context(|| format!("variant {:?}", variant.name))?.map_or_else(
             || {
                 unnoticed += 1;
                 ("**none**".to_owned(), format!("nothing within {SEEDS} seeds or {TIME_MAX:?}"))
@@ -181,9 +180,9 @@ fn noticed(scenario: Option<&str>) -> anyhow::Result<Option<(u64, String)>> {
 fn summary(told: &str) -> String {
     let what =
         told.split_once(": ").filter(|(server, _)| !server.contains(' ')).map_or(told, |(_, what)| what);
-    let what = what.split(['(', '[', '\'']).next().unwrap_or_default();
+    let what = what.split([':', '(', '[', '\'']).next().unwrap_or_default();
     let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_alphabetic() || c == ',');
-    what.trim_end_matches([':', ' ']).split(' ').filter(is_word).collect::<Vec<_>>().join(" ")
+    what.trim_end().split(' ').filter(is_word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -195,6 +194,7 @@ mod tests {
         let check = |told: &str, expected: &str| assert_eq!(summary(told), expected);
         check("s01: refused news of c9\\xc3: (+1+2 3) (after 5 ms)", "refused news of");
         check("servers differ: [(A, 1, 2)] (after 5 ms)", "servers differ");
+        check("time stands still: somebody asks (after 5 ms)", "time stands still");
         check("a panic (assertion failed: left == right) (after 5 ms)", "a panic");
         check("98 live records on links for 12 reports (after 5 ms)", "live records on links for reports");
     }
