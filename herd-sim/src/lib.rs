@@ -18,6 +18,7 @@ mod oracle;
 mod server;
 mod world;
 mod fault;
+mod caught;
 mod run;
 
 pub use catalogue::Catalogue;

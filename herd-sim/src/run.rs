@@ -6,6 +6,7 @@
 use herd_core::limits::{COMPARE_EVERY, HANDSHAKE_MAX, REDIAL_LONGEST};
 
 use crate::{
+    caught::caught,
     queue::Event,
     report::{Report, Violation},
     scenario::{Scenario, millis},
@@ -63,7 +64,7 @@ struct Watch {
 /// Runs a scenario with one seed.
 ///
 /// # Errors
-/// Something that must not be, with the command that shows it again.
+/// Something that must not be, a panic included, with the command that shows it again.
 pub fn run(scenario: &Scenario, seed: u64) -> Result<Report, Box<Violation>> {
     let violation = |at_ns: u64, servers: usize, what: String| {
         Box::new(Violation {
@@ -75,9 +76,12 @@ pub fn run(scenario: &Scenario, seed: u64) -> Result<Report, Box<Violation>> {
             what,
         })
     };
-    let mut world = World::new(scenario.clone(), seed).map_err(|error| violation(0, 0, error.to_string()))?;
-    let mut run = Run { world: &mut world, phase: Phase::Troubled };
-    run.run();
+    let built = caught(|| World::new(scenario.clone(), seed));
+    let built = built.and_then(|world| world.map_err(|error| error.to_string()));
+    let mut world = built.map_err(|what| violation(0, 0, what))?;
+    if let Err(what) = caught(|| Run { world: &mut world, phase: Phase::Troubled }.run()) {
+        world.fabric.accuse(|| what);
+    }
     world.fabric.report.virtual_ms = world.fabric.now / 1_000_000;
     match world.fabric.violation {
         Some(what) => Err(violation(world.fabric.now, world.size, what)),

@@ -15,6 +15,8 @@ use crate::excerpt;
 
 /// The ways to break it.
 const VARIANTS: &str = "herd-sim/broken.toml";
+/// Where copies are built.
+const BUILD: &str = "target/broken/build";
 /// What a copy is made of.
 const COPIED: [&str; 2] = ["herd-core", "herd-sim"];
 /// Within so many seeds each has to be noticed.
@@ -30,6 +32,8 @@ struct Variant {
     file: String,
     find: String,
     replace: String,
+    /// Whose runs show it, instead of runs drawn over all scenarios.
+    scenario: Option<String>,
 }
 
 /// Runs all, or those that are named, and prints a table.
@@ -46,14 +50,17 @@ pub(crate) fn run(names: &[String]) -> anyhow::Result<()> {
         copy(&tree)?;
         let path = tree.join(&variant.file);
         fs::write(&path, variant.apply(&fs::read_to_string(&path)?)?)?;
-        let (seeds, told) = match noticed(&tree).with_context(|| format!("variant {:?}", variant.name))? {
-            Some((seed, told)) => ((seed + 1).to_string(), told),
-            None => {
+        let scenario = variant.scenario.as_deref();
+        let noticed = build(&tree).and_then(|()| noticed(scenario));
+        let (seeds, told) = noticed.with_context(|| format!("variant {:?}", variant.name))?.map_or_else(
+            || {
                 unnoticed += 1;
                 ("**none**".to_owned(), format!("nothing within {SEEDS} seeds or {TIME_MAX:?}"))
-            }
-        };
-        println!("| {} | {} | {seeds} | {told} |", variant.name, variant.about);
+            },
+            |(seed, told)| ((seed + 1).to_string(), told),
+        );
+        let of = scenario.map(|name| format!(" of `{name}`")).unwrap_or_default();
+        println!("| {} | {} | {seeds}{of} | {told} |", variant.name, variant.about);
     }
     if unnoticed > 0 {
         bail!("{unnoticed} of {} variants went unnoticed", variants.len());
@@ -86,6 +93,7 @@ fn read() -> anyhow::Result<Vec<Variant>> {
             file: text("file")?,
             find: text("find")?,
             replace: text("replace")?,
+            scenario: entry.get("scenario").map(|_| text("scenario")).transpose()?,
         })
     };
     entries.iter().map(variant).collect()
@@ -122,20 +130,25 @@ fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::write(path, bytes).with_context(|| path.display().to_string())
 }
 
-/// Builds and runs the copy: the first seed that fails and how it says so, if one does.
-fn noticed(tree: &Path) -> anyhow::Result<Option<(u64, String)>> {
-    let target = crate::root().join("target/broken/build");
+fn build(tree: &Path) -> anyhow::Result<()> {
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build.args(["build", "--quiet", "--release", "--package", "herd-sim"]).current_dir(tree);
     build
-        .env("CARGO_TARGET_DIR", &target)
+        .env("CARGO_TARGET_DIR", crate::root().join(BUILD))
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("RUSTFLAGS", "-Awarnings");
     if !build.status().context("cannot start cargo")?.success() {
         bail!("it does not build");
     }
+    Ok(())
+}
+
+/// Runs what was built: the first seed that fails and how it says so, if one does.
+fn noticed(scenario: Option<&str>) -> anyhow::Result<Option<(u64, String)>> {
+    let target = crate::root().join(BUILD);
     let mut command = Command::new(target.join("release/herd-sim"));
     command.args(["--no-shrink", "--violations", "1", "--seeds", &SEEDS.to_string()]);
+    command.args(scenario.map(|name| ["--scenario", name]).into_iter().flatten());
     let errors = target.join("errors.txt");
     let mut child = command.stdout(Stdio::null()).stderr(fs::File::create(&errors)?).spawn()?;
     let began = Instant::now();
@@ -167,9 +180,9 @@ fn noticed(tree: &Path) -> anyhow::Result<Option<(u64, String)>> {
 fn summary(told: &str) -> String {
     let what =
         told.split_once(": ").filter(|(server, _)| !server.contains(' ')).map_or(told, |(_, what)| what);
-    let what = what.split(['(', '[', '\'']).next().unwrap_or_default();
+    let what = what.split([':', '(', '[', '\'']).next().unwrap_or_default();
     let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_alphabetic() || c == ',');
-    what.trim_end_matches([':', ' ']).split(' ').filter(is_word).collect::<Vec<_>>().join(" ")
+    what.trim_end().split(' ').filter(is_word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -181,6 +194,8 @@ mod tests {
         let check = |told: &str, expected: &str| assert_eq!(summary(told), expected);
         check("s01: refused news of c9\\xc3: (+1+2 3) (after 5 ms)", "refused news of");
         check("servers differ: [(A, 1, 2)] (after 5 ms)", "servers differ");
+        check("time stands still: somebody asks (after 5 ms)", "time stands still");
+        check("a panic (assertion failed: left == right) (after 5 ms)", "a panic");
         check("98 live records on links for 12 reports (after 5 ms)", "live records on links for reports");
     }
 
@@ -191,6 +206,16 @@ mod tests {
         for variant in variants {
             let text = fs::read_to_string(crate::root().join(&variant.file)).unwrap();
             assert_ne!(variant.apply(&text).unwrap(), text, "{}", variant.name);
+        }
+    }
+
+    #[test]
+    fn a_variant_that_names_a_scenario_names_one_that_there_is() {
+        let scenarios: Vec<_> = read().unwrap().into_iter().filter_map(|variant| variant.scenario).collect();
+        assert!(!scenarios.is_empty());
+        for scenario in scenarios {
+            let file = format!("herd-sim/scenarios/{scenario}.toml");
+            assert!(crate::root().join(&file).exists(), "{file}");
         }
     }
 }

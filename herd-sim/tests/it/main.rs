@@ -151,6 +151,19 @@ fn a_violation_names_the_command_that_shows_it_again() {
 }
 
 #[test]
+fn a_run_that_panics_is_a_violation_with_the_command_that_shows_it_again() {
+    // No random number is up to this latency.
+    let text = format!(
+        "about = 'x'\nduration_ms = 1000\n[clients]\ncount = 5\nreports_per_second = 20\n\
+         [network]\nlatency_ms = [0, {}]",
+        i64::MAX
+    );
+    let told = run(&Scenario::parse("endless", &text).unwrap(), 7).unwrap_err().to_string();
+    assert!(told.starts_with("a panic (") && told.lines().count() == 2, "{told}");
+    assert!(told.ends_with("replay: cargo xtask sim --scenario endless --seed 7"), "{told}");
+}
+
+#[test]
 fn a_violation_does_not_end_the_other_runs() {
     // Too short for a link to fall off the log, which this scenario is there for.
     let arguments = "--scenario slow-link --servers 2 --clients 1 --until 100 --seeds 5 --jobs 1 --no-shrink";
