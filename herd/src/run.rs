@@ -115,7 +115,7 @@ pub async fn run(
         () = &mut shutdown => return Ok(Ending::Stopped),
     };
     let traffic = match settings.traffic {
-        Some(traffic) => Traffic::start(traffic, Arc::clone(&node)).map_err(RunError::Traffic)?,
+        Some(traffic) => Traffic::start(traffic, Arc::clone(&node), now.clock).map_err(RunError::Traffic)?,
         None => Traffic::off(),
     };
     let engine = Arc::new(Engine::new(node, settings.clock, traffic.clone()));

@@ -18,6 +18,8 @@
 //! A text is kept as text only if its packed form would not print it byte for byte, so equal reports have equal
 //! bytes but for the server index. A [`Record`] is always checked: its fields can be trusted.
 
+use std::iter;
+
 use crate::{
     command::{ClientId, Iamat},
     position::{Location, PackedLocation},
@@ -265,6 +267,16 @@ impl<'a> Record<'a> {
         let bytes = self.bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
         u64::from_le_bytes(bytes.unwrap_or_default())
     }
+}
+
+/// The records one after the other of bytes that were checked before.
+pub fn records(checked: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let mut rest = checked;
+    iter::from_fn(move || {
+        let record = Record::locate(rest).ok()?;
+        rest = rest.get(record.bytes().len()..)?;
+        Some(record)
+    })
 }
 
 /// As many of the first records as fit into `bytes_max`, at least one if `at_least_one`.

@@ -2,7 +2,7 @@
 
 use std::{fmt, mem, net::SocketAddr};
 
-use herd_core::{time::Timestamp, wire::record::Record};
+use herd_core::{time::Timestamp, wire::record::records};
 use memchr::memchr_iter;
 
 /// Which connection an entry is about.
@@ -47,6 +47,8 @@ pub(super) enum Event {
     Went,
     Reports,
     Copies,
+    /// Copies that are only counted.
+    OldCopies,
     Lost,
 }
 
@@ -59,7 +61,7 @@ impl Event {
             Self::Came => "+",
             Self::Went => "-",
             Self::Reports => "=",
-            Self::Copies => "~",
+            Self::Copies | Self::OldCopies => "~",
             Self::Lost => "!",
         }
     }
@@ -113,7 +115,7 @@ impl Buffer {
         let text = self.text.get(self.text.len() - entry.text_bytes..).unwrap_or_default();
         let lines = match entry.event {
             Event::Reports | Event::Copies => records(text).count(),
-            Event::Received | Event::Sent | Event::Came | Event::Went | Event::Lost => {
+            Event::Received | Event::Sent | Event::Came | Event::Went | Event::OldCopies | Event::Lost => {
                 memchr_iter(b'\n', text).count()
             }
         };
@@ -143,14 +145,4 @@ impl Buffer {
             drop(mem::take(self));
         }
     }
-}
-
-/// The records in the text of [`Event::Reports`] and [`Event::Copies`].
-pub(super) fn records(text: &[u8]) -> impl Iterator<Item = Record<'_>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let record = Record::decode(rest).ok()?;
-        rest = rest.get(record.bytes().len()..)?;
-        Some(record)
-    })
 }

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use herd_core::{node::Node, time::Timestamp};
+use herd_core::{node::Node, time::Timestamp, wire::record::records};
 
 pub use entry::{Channel, Party};
 
@@ -48,6 +48,8 @@ struct Shared {
     /// Not a lock that now and then is handed to whoever waits for it: a writer that finds no core would keep requests
     /// waiting for milliseconds.
     filling: Mutex<Filling>,
+    /// When the server started.
+    started_at: Timestamp,
     /// The writer waits for this.
     work: Condvar,
     /// [`Traffic::flush`] waits for this.
@@ -77,13 +79,15 @@ impl Traffic {
     }
 
     /// Starts the writer. A file that cannot be written is reported once and tried again; it stops nobody.
-    /// `node` knows the servers behind the numbers in records.
+    /// `node` knows the servers behind the numbers in records; what was received before `started_at` is no news to whoever
+    /// reads the log.
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(settings: TrafficSettings, node: Arc<Node>) -> io::Result<Self> {
+    pub fn start(settings: TrafficSettings, node: Arc<Node>, started_at: Timestamp) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             filling: Mutex::new(Filling { is_written: true, ..Filling::default() }),
+            started_at,
             work: Condvar::new(),
             written: Condvar::new(),
             thread: parking_lot::Mutex::new(None),
@@ -197,9 +201,24 @@ impl Pen<'_> {
         self.append(Event::Reports, party, at, |text| text.extend_from_slice(records));
     }
 
-    /// Whole records that came over a link by comparing tables, with our server numbers.
-    pub fn copies(&mut self, party: Party, at: Timestamp, records: &[u8]) {
-        self.append(Event::Copies, party, at, |text| text.extend_from_slice(records));
+    /// Whole records that came over a link by comparing tables, with our server numbers. Of those that a server received
+    /// before this one started there may be a whole table: they are counted.
+    pub fn copies(&mut self, party: Party, at: Timestamp, copies: &[u8]) {
+        let Some(started_at) = self.0.as_ref().map(|(shared, _)| shared.started_at) else { return };
+        let mut old = 0;
+        self.append(Event::Copies, party, at, |text| {
+            for record in records(copies) {
+                if record.received_at() < started_at {
+                    old += 1;
+                } else {
+                    text.extend_from_slice(record.bytes());
+                }
+            }
+        });
+        if old > 0 {
+            let line = format!("({old} reports from before this server started)");
+            self.line(Event::OldCopies, party, at, &line);
+        }
     }
 
     fn line(&mut self, event: Event, party: Party, at: Timestamp, line: &str) {

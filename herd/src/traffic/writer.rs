@@ -14,12 +14,13 @@ use herd_core::{
     report::Printer,
     server::{Name, ServerIndex},
     time::Timestamp,
+    wire::record::records,
 };
 use memchr::memchr_iter;
 
 use super::{
     Shared, TrafficSettings,
-    entry::{Buffer, Channel, Entry, Event, Party, records},
+    entry::{Buffer, Channel, Entry, Event, Party},
     escape::{escape, print_time},
     file::RotatingFile,
     wait_for,

@@ -6,11 +6,12 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::Stdio,
+    time::Instant,
 };
 
 use crate::{
     flock::{Client, Flock},
-    program::{Running, finish, herd, line_with},
+    program::{PATIENCE, Running, finish, herd, line_with, signal},
 };
 
 const ANY: &str = "127.0.0.1:0";
@@ -56,6 +57,12 @@ impl Server {
         let peer = self.peer.to_string();
         drop(self);
         Self::start(folder, name, &peer, contacts)
+    }
+
+    /// Ends it as an operator does: all that it was told is on disk.
+    fn stop(mut self) {
+        signal("TERM", &self.running.id().to_string());
+        assert_eq!(self.running.exit_code(), Some(0));
     }
 
     /// A report of `client` that all of `others` come to know.
@@ -104,6 +111,36 @@ fn contacts_and_joiners_come_back() {
     let c = c.restart(folder.path(), "C", &[b.peer]);
     c.knows("emu", &said);
     c.report("moa", &[&a, &b]);
+}
+
+#[test]
+fn a_log_counts_what_is_older_than_its_server_and_tells_what_a_break_held_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Server::start(folder.path(), "A", ANY, &[]);
+    let peer = a.peer.to_string();
+    let kiwi = a.report("kiwi", &[]);
+    let b = Server::start(folder.path(), "B", ANY, &[a.peer]);
+    b.knows("kiwi", &kiwi);
+    a.stop();
+    // Where B does not look for it.
+    let a = Server::start(folder.path(), "A", ANY, &[]);
+    let plum = a.report("plum", &[]);
+    a.stop();
+    let _a = Server::start(folder.path(), "A", &peer, &[]);
+    b.knows("plum", &plum);
+
+    let deadline = Instant::now() + PATIENCE;
+    let log = loop {
+        let log = std::fs::read_to_string(folder.path().join("logs/B.log")).unwrap();
+        if log.contains("plum") {
+            break log;
+        }
+        assert!(Instant::now() < deadline, "{log}");
+        std::thread::yield_now();
+    };
+    let of_links = log.lines().filter_map(|line| line.split_once(" ~ ")).map(|(_, text)| text);
+    let told = plum.trim_end();
+    assert_eq!(of_links.collect::<Vec<_>>(), ["(1 reports from before this server started)", told], "{log}");
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_conversation_is_logged_line_by_line() {
 fn lines_that_find_no_room_are_counted_and_the_count_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("A.log");
-    let traffic = Traffic::start(settings(path.clone()), node("A")).unwrap();
+    let traffic = Traffic::start(settings(path.clone()), node("A"), Timestamp::default()).unwrap();
     let long = vec![b'x'; 1 << 20];
     let mut pen = traffic.pen();
     for _ in 0..10 {
@@ -120,7 +120,7 @@ fn lines_that_the_disk_does_not_take_are_counted_and_it_is_tried_again() {
     let in_the_way = folder.path().join("logs");
     fs::write(&in_the_way, "").unwrap();
     let path = in_the_way.join("A.log");
-    let traffic = Traffic::start(settings(path.clone()), node("A")).unwrap();
+    let traffic = Traffic::start(settings(path.clone()), node("A"), Timestamp::default()).unwrap();
     let log = |line: &[u8]| {
         traffic.pen().received(client(1), Timestamp::default(), [line]);
         traffic.flush();
@@ -144,17 +144,48 @@ fn lines_that_the_disk_does_not_take_are_counted_and_it_is_tried_again() {
     assert_eq!(written.lines().collect::<Vec<_>>(), expected);
 }
 
+#[test]
+fn copies_from_before_the_start_are_counted_and_later_ones_are_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("A.log");
+    let node = node("A");
+    let started_at = Timestamp::from_nanos(1_520_023_935_000_000_000);
+    let traffic = Traffic::start(settings(path.clone()), Arc::clone(&node), started_at).unwrap();
+    let link = Party { channel: Channel::Link(1), ..client(1) };
+    let take = |report: &[u8], nanos: u64| {
+        let took = Timestamp::from_nanos(started_at.as_nanos() + nanos - 1);
+        node.apply(&[line::parse(report, &LIMITS)], took, &mut Vec::new()).fresh
+    };
+    let first = take(b"IAMAT kiwi +34-118 1520023934", 0);
+    let second = take(b"IAMAT plum +34-118 1520023935", 1);
+    let third = take(b"IAMAT emu +34-118 1520023934", 0);
+    let mut pen = traffic.pen();
+    pen.copies(link, started_at, &[first.as_slice(), &second, &third].concat());
+    pen.copies(link, started_at, &second);
+    pen.copies(link, started_at, &first);
+    drop(pen);
+    assert!(traffic.stop(PATIENCE));
+    let head = "2018-03-02T20:52:15.000000000Z l1 127.0.0.1:50000 ~";
+    let expected = [
+        format!("{head} AT A +0.000000000 plum +34-118 1520023935"),
+        format!("{head} (2 reports from before this server started)"),
+        format!("{head} AT A +0.000000000 plum +34-118 1520023935"),
+        format!("{head} (1 reports from before this server started)"),
+    ];
+    assert_eq!(fs::read_to_string(path).unwrap().lines().collect::<Vec<_>>(), expected);
+}
+
 /// Lets one server take a report and the other learn of it, and logs both as a herd does.
 fn log_a_report(folder: &Path, report: &[u8], took: Timestamp, learnt: Timestamp) {
     let at = |name: &str| folder.join(format!("{name}.log"));
     let (goloman, hands) = (node("Goloman"), node("Hands"));
-    let traffic = Traffic::start(settings(at("Goloman")), Arc::clone(&goloman)).unwrap();
+    let traffic = Traffic::start(settings(at("Goloman")), Arc::clone(&goloman), took).unwrap();
     let command = line::parse(report, &LIMITS);
     let effects = goloman.apply(&[command], took, &mut Vec::new());
     traffic.pen().received(client(1), took, [report]);
     assert!(traffic.stop(PATIENCE));
 
-    let traffic = Traffic::start(settings(at("Hands")), Arc::clone(&hands)).unwrap();
+    let traffic = Traffic::start(settings(at("Hands")), Arc::clone(&hands), took).unwrap();
     let mut records = effects.fresh;
     let server = hands.names().intern(&Name::new("Goloman").unwrap()).unwrap();
     record::set_server(&mut records, server);
