@@ -21,6 +21,15 @@ const PROBES_EXPECTED: usize = 8;
 
 const CACHE_LINE_BYTES: usize = 64;
 
+/// Allocators give blocks from 128 KiB on pages of their own: such a block takes memory only where it is written to, and leaves
+/// none behind when it is outgrown. A shard asks for as much once it needs more than a page.
+const INDEX_BYTES_MIN: usize = 128 * 1024;
+
+/// More than for an index: that of glibc keeps blocks for itself that are no larger than one it got back.
+const ARENA_BYTES_MIN: usize = 2 * INDEX_BYTES_MIN;
+
+const PAGE_BYTES: usize = 4096;
+
 /// Where in the arena a record starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Offset(u32);
@@ -172,7 +181,7 @@ impl Table {
         self.arena = arena;
         self.clients = clients;
         self.dead_bytes = 0;
-        let mut index = vec![0; (clients * 2).next_power_of_two().max(SLOTS_MIN)];
+        let mut index = empty_index((clients * 2).next_power_of_two().max(SLOTS_MIN));
         for offset in self.offsets() {
             if let Some(record) = self.get(offset) {
                 link(&mut index, join(rehash(record.client()), offset));
@@ -183,7 +192,7 @@ impl Table {
 
     /// Doubles the index. An entry knows its home: no record is looked at, let alone hashed.
     fn grow(&mut self) {
-        let mut index = vec![0; (self.index.len() * 2).max(SLOTS_MIN)];
+        let mut index = empty_index((self.index.len() * 2).max(SLOTS_MIN));
         self.index.iter().filter(|&&entry| entry != 0).for_each(|&entry| link(&mut index, entry));
         self.index = index;
     }
@@ -208,7 +217,8 @@ impl Table {
         let offset = u32::try_from(self.arena.len()).ok().filter(|&o| o < u32::MAX).map(Offset)?;
         if self.arena.capacity() - self.arena.len() < record.len() {
             // Growing by an eighth wastes less memory than doubling; 256 small arenas make the copies short.
-            self.arena.reserve_exact((self.arena.len() / 8).max(record.len()).max(256));
+            let more = (self.arena.len() / 8).max(record.len()).max(256);
+            self.arena.reserve_exact(roomy(self.arena.len() + more, ARENA_BYTES_MIN) - self.arena.len());
         }
         self.arena.extend_from_slice(record);
         Some(offset)
@@ -226,6 +236,18 @@ impl Table {
         }
         self.index.get_mut(slot)
     }
+}
+
+fn empty_index(slots: usize) -> Vec<u64> {
+    let bytes = roomy(slots * size_of::<u64>(), INDEX_BYTES_MIN);
+    let mut index = Vec::with_capacity(bytes / size_of::<u64>());
+    index.resize(slots, 0);
+    index
+}
+
+/// How much to ask for where so many bytes are needed: a page, or pages of one's own.
+fn roomy(bytes: usize, bytes_min: usize) -> usize {
+    if bytes > PAGE_BYTES { bytes.max(bytes_min) } else { bytes }
 }
 
 fn link(index: &mut [u64], entry: u64) {
