@@ -116,7 +116,7 @@ fn command(addr: &str, fields: &[&str], fault: impl Fn() -> String) -> Result<()
         .write_all(line.as_bytes())
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .context("cannot send")?;
-    let reply = read_reply(&mut stream, addr, REPLY_MAX)?;
+    let reply = read_reply(&mut stream, addr, REPLY_MAX, u64::MAX)?;
     io::stdout().lock().write_all(&reply)?;
     match reply.first() {
         None => Err(Failure::AtWork(anyhow!("{addr} closed the connection without a reply"))),
@@ -125,11 +125,17 @@ fn command(addr: &str, fields: &[&str], fault: impl Fn() -> String) -> Result<()
     }
 }
 
-/// All that comes until the server ends the stream, if it never keeps us waiting for longer than `patience`.
-fn read_reply(stream: &mut TcpStream, addr: &str, patience: Duration) -> anyhow::Result<Vec<u8>> {
+/// All that comes until the server ends the stream, or the first `bytes_max`, if it never keeps us waiting for longer than
+/// `patience`.
+pub(super) fn read_reply(
+    stream: &mut TcpStream,
+    addr: &str,
+    patience: Duration,
+    bytes_max: u64,
+) -> anyhow::Result<Vec<u8>> {
     stream.set_read_timeout(Some(patience))?;
     let mut reply = Vec::new();
-    let Err(error) = stream.read_to_end(&mut reply) else { return Ok(reply) };
+    let Err(error) = stream.take(bytes_max).read_to_end(&mut reply) else { return Ok(reply) };
     let what = if reply.is_empty() { "no reply" } else { "no complete reply" };
     // Linux calls a read that timed out one that would block.
     if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
@@ -216,10 +222,10 @@ mod tests {
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut server, _) = listener.accept().unwrap();
         let patience = Duration::from_millis(250);
-        let error = read_reply(&mut stream, "there", patience).unwrap_err();
+        let error = read_reply(&mut stream, "there", patience, u64::MAX).unwrap_err();
         assert_eq!(error.to_string(), "no reply within 0.25 s from there");
         server.write_all(b"AT").unwrap();
-        let error = read_reply(&mut stream, "there", patience).unwrap_err();
+        let error = read_reply(&mut stream, "there", patience, u64::MAX).unwrap_err();
         assert_eq!(error.to_string(), "no complete reply within 0.25 s from there");
     }
 }

@@ -327,9 +327,18 @@ fn check_crossings(crossings: &Crossings) -> Result<(), Failure> {
 /// Whether all replies came and were right.
 fn check(outcome: &Outcome) -> Result<(), Failure> {
     let tally = &outcome.tally;
-    if tally.wrong == 0 && tally.missing == 0 {
+    let faults: Vec<String> = [
+        (tally.missing, "missing reply", "missing replies"),
+        (tally.wrong, "wrong reply", "wrong replies"),
+        (tally.hung_up, "connection that ended early", "connections that ended early"),
+    ]
+    .into_iter()
+    .filter(|&(count, ..)| count > 0)
+    .map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }))
+    .collect();
+    if faults.is_empty() {
         return Ok(());
     }
-    let fault = tally.first_fault.clone().unwrap_or_default();
-    Err(Failure::AtWork(anyhow!("{} replies missing, {} wrong: {fault}", tally.missing, tally.wrong)))
+    let first = tally.first_fault.clone().unwrap_or_default();
+    Err(Failure::AtWork(anyhow!("{}; the first {first}", faults.join(", "))))
 }

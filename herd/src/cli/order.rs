@@ -1,15 +1,12 @@
 //! Orders to a running server, over its administrative address: what the commands for operators share.
 
-use std::{
-    io::{Read, Write},
-    net::Shutdown,
-};
+use std::{io::Write, net::Shutdown};
 
 use anyhow::{Context, anyhow};
 
 use super::{
     Failure,
-    client::{REPLY_MAX, connect},
+    client::{REPLY_MAX, connect, read_reply},
 };
 
 /// Most bytes of a reply that are read: twice the status of a herd of 4,096 servers with 128 links each. What listens at a
@@ -26,22 +23,17 @@ pub(super) struct OrderArgs {
 /// Gives an order; what the server said to it, without the `ok`.
 pub(super) fn order(OrderArgs { addr }: &OrderArgs, order: &str) -> Result<String, Failure> {
     let mut stream = connect(addr)?;
-    stream.set_read_timeout(Some(REPLY_MAX))?;
     stream
         .write_all(format!("{order}\n").as_bytes())
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .context("cannot send")?;
-    let mut reply = Vec::new();
-    stream
-        .take(REPLY_BYTES_MAX)
-        .read_to_end(&mut reply)
-        .with_context(|| format!("no complete reply from {addr}"))?;
+    let reply = read_reply(&mut stream, addr, REPLY_MAX, REPLY_BYTES_MAX)?;
     // A peer address says bytes that are no text.
     match String::from_utf8_lossy(&reply).split_once(' ') {
         Some(("ok", said)) => Ok(said.trim_end().to_owned()),
         Some(("error", said)) => Err(anyhow!("{addr} refused: {}", said.trim_end()).into()),
         _ => Err(anyhow!(
-            "{addr} is not the administrative address of a server (for a preset: its line port plus 200)"
+            "{addr} is not the administrative address of a server (`listen.admin`; for a preset: its line port plus 200)"
         )
         .into()),
     }

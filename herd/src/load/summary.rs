@@ -32,6 +32,8 @@ pub(crate) struct LoadSummary {
     compared: u64,
     wrong: u64,
     missing: u64,
+    /// Connections that ended before the run did.
+    hung_up: u64,
     seconds: f64,
     replies_per_second: f64,
     latency_us: Percentiles,
@@ -121,6 +123,7 @@ impl LoadSummary {
             compared: tally.compared,
             wrong: tally.wrong,
             missing: tally.missing,
+            hung_up: tally.hung_up,
             seconds,
             replies_per_second: if seconds > 0.0 { tally.answered as f64 / seconds } else { 0.0 },
             latency_us: Percentiles::new(&tally.latency),
@@ -195,6 +198,9 @@ impl Display for LoadSummary {
         writeln!(f, ", {} clients", self.clients)?;
         writeln!(f, "replies   {replies} in {seconds:.3} s, {replies_per_second:.0} a second")?;
         writeln!(f, "checked   {compared} word for word, {wrong} wrong, {missing} missing")?;
+        if self.hung_up > 0 {
+            writeln!(f, "hung up   {} of {connections} connections before the run was over", self.hung_up)?;
+        }
         writeln!(f, "latency   {}", self.latency_us)?;
         if let Some(lateness) = &self.lateness_us {
             writeln!(f, "lateness  {lateness}")?;

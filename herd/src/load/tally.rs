@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     pub(crate) wrong: u64,
     /// Requests without a reply.
     pub(crate) missing: u64,
+    /// Connections that ended before the run did.
+    pub(crate) hung_up: u64,
     /// The first thing that went wrong, in words.
     pub(crate) first_fault: Option<String>,
     /// When the last reply came, in nanoseconds of the run.
@@ -43,6 +45,7 @@ impl Tally {
             compared: 0,
             wrong: 0,
             missing: 0,
+            hung_up: 0,
             first_fault: None,
             last_reply_at: 0,
             sample_every,
@@ -60,6 +63,7 @@ impl Tally {
         self.compared += other.compared;
         self.wrong += other.wrong;
         self.missing += other.missing;
+        self.hung_up += other.hung_up;
         self.first_fault = self.first_fault.take().or(other.first_fault);
         self.last_reply_at = self.last_reply_at.max(other.last_reply_at);
     }
@@ -100,18 +104,24 @@ impl Tally {
 
     pub(super) fn wrong(&mut self, server: SocketAddr, line: &[u8]) {
         self.wrong += 1;
-        self.fault(|| format!("a wrong reply from {server}: {}", shown(line)));
+        self.fault(|| format!("wrong from {server}: {}", shown(line)));
     }
 
     /// A reply too many.
     pub(super) fn unasked(&mut self, server: SocketAddr, line: &[u8]) {
         self.wrong += 1;
-        self.fault(|| format!("a reply that nothing asked for, from {server}: {}", shown(line)));
+        self.fault(|| format!("unasked from {server}: {}", shown(line)));
     }
 
     pub(super) fn missing(&mut self, requests: usize, server: SocketAddr, why: &dyn std::fmt::Display) {
         self.missing += u64::try_from(requests).unwrap_or(u64::MAX);
-        self.fault(|| format!("{requests} replies missing from {server}: {why}"));
+        self.fault(|| format!("missing from {server}: {why}"));
+    }
+
+    /// A connection ended with these requests unanswered and others unsent.
+    pub(super) fn hung_up(&mut self, requests: usize, server: SocketAddr, why: &dyn std::fmt::Display) {
+        self.missing(requests, server, why);
+        self.hung_up += 1;
     }
 
     fn fault(&mut self, words: impl FnOnce() -> String) {

@@ -160,7 +160,7 @@ impl<'a> Worker<'a> {
         }
         self.in_flight -= before - connection.in_flight();
         if let Err(error) = done {
-            self.lose(nth, &error);
+            self.lose(nth, &error, start);
         } else if self.pace.is_none() && connection.in_flight() == 0 {
             self.refill(nth, start);
         }
@@ -181,7 +181,7 @@ impl<'a> Worker<'a> {
         self.in_flight += connection.in_flight();
         self.left -= connection.in_flight() as u64;
         if let Err(error) = connection.socket.send() {
-            self.lose(nth, &error);
+            self.lose(nth, &error, start);
         }
     }
 
@@ -221,18 +221,22 @@ impl<'a> Worker<'a> {
         }
         for nth in touched {
             if let Err(error) = self.connections[nth].socket.send() {
-                self.lose(nth, &error);
+                self.lose(nth, &error, start);
             }
         }
         has_room
     }
 
-    fn lose(&mut self, nth: usize, error: &io::Error) {
+    /// A connection ended: a fault unless all was sent and answered.
+    fn lose(&mut self, nth: usize, error: &io::Error, start: Start) {
+        let is_sent = self.is_sent(start.elapsed());
         let connection = &mut self.connections[nth];
         let server = connection.server;
         let lost = connection.give_up();
         self.in_flight -= lost;
-        self.tally.missing(lost, server, error);
+        if lost > 0 || !is_sent {
+            self.tally.hung_up(lost, server, error);
+        }
         drop(connection.socket.deregister(self.poll.registry()));
         if self.pace.is_none() {
             self.left -= self.source.give_up(nth).min(self.left);

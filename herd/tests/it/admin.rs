@@ -143,7 +143,7 @@ fn an_address_that_takes_no_orders_is_named() {
     let line = server.address.to_string();
     let run = finish(&["places", "pause", &line]);
     let expected = format!(
-        "herd: {line} is not the administrative address of a server (for a preset: its line port plus 200)\n"
+        "herd: {line} is not the administrative address of a server (`listen.admin`; for a preset: its line port plus 200)\n"
     );
     assert_eq!((run.code, run.stdout.as_str(), run.stderr), (Some(1), "", expected));
 }

@@ -84,8 +84,7 @@ fn a_lost_reply_is_noticed() {
     let (run, json) = load(address, "-n 100 -c 1 -w 10 --patience 200ms");
     assert_eq!(run.code, Some(1));
     // The window that it was in never ends.
-    let complaint =
-        format!("herd: 1 replies missing, 0 wrong: 1 replies missing from {address}: none came for 0.2 s\n");
+    let complaint = format!("herd: 1 missing reply; the first missing from {address}: none came for 0.2 s\n");
     assert_eq!(run.stderr, complaint);
     assert_eq!((&json["replies"], &json["missing"]), (&Value::from(49), &Value::from(1)));
 }
@@ -96,8 +95,7 @@ fn a_wrong_reply_is_shown() {
         let address = server(move |nth, line| if nth == 40 { format!("{reply}\n") } else { right(line) });
         let (run, json) = load(address, args);
         assert_eq!((run.code, &json["wrong"]), (Some(1), &Value::from(1)));
-        let complaint =
-            format!("herd: 0 replies missing, 1 wrong: a wrong reply from {address}: {reply:?}\n");
+        let complaint = format!("herd: 1 wrong reply; the first wrong from {address}: {reply:?}\n");
         assert_eq!(run.stderr, complaint);
     }
 }
@@ -109,11 +107,24 @@ fn a_server_that_hangs_up_is_named() {
     thread::spawn(move || drop(listener.accept()));
     let (run, _) = load(address, "-n 1 -c 1");
     assert_eq!(run.code, Some(1));
-    assert!(
-        run.stderr.starts_with("herd: 1 replies missing, 0 wrong: 1 replies missing from "),
-        "{}",
-        run.stderr
-    );
+    let complaint =
+        format!("herd: 1 missing reply, 1 connection that ended early; the first missing from {address}: ");
+    assert!(run.stderr.starts_with(&complaint), "{}", run.stderr);
+}
+
+#[test]
+fn a_server_that_ends_between_two_requests_ends_the_run_as_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let mut replies = stream.try_clone().unwrap();
+        for line in BufReader::new(stream).lines().map_while(Result::ok).take(3) {
+            replies.write_all(right(&line).as_bytes()).unwrap();
+        }
+    });
+    let (run, json) = load(address, "--duration 60s -c 1");
+    assert_eq!((run.code, &json["hung_up"]), (Some(1), &Value::from(1)), "{}", run.stderr);
 }
 
 #[test]
