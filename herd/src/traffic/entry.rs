@@ -1,6 +1,6 @@
 //! What waits for the writer: entries in order, their text in one block.
 
-use std::{fmt, mem, net::SocketAddr};
+use std::{mem, net::SocketAddr};
 
 use herd_core::{time::Timestamp, wire::record::records};
 use memchr::memchr_iter;
@@ -16,17 +16,6 @@ pub enum Channel {
     Link(u64),
     /// The log itself.
     Log,
-}
-
-impl fmt::Display for Channel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Client(number) => write!(f, "c{number}"),
-            Self::Datagram => f.write_str("u"),
-            Self::Link(number) => write!(f, "l{number}"),
-            Self::Log => f.write_str("-"),
-        }
-    }
 }
 
 /// Who an entry is about.

@@ -7,6 +7,7 @@
 mod escape;
 mod entry;
 mod file;
+mod head;
 mod writer;
 
 use std::{

@@ -4,7 +4,6 @@
 //! is woken twenty times a second and not by each request.
 
 use std::{
-    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,8 +20,8 @@ use memchr::memchr_iter;
 use super::{
     Shared, TrafficSettings,
     entry::{Buffer, Channel, Entry, Event, Party},
-    escape::{escape, print_time},
     file::RotatingFile,
+    head::Head,
     wait_for,
 };
 
@@ -43,6 +42,7 @@ pub(super) fn run(shared: &Shared, settings: TrafficSettings, node: &Arc<Node>) 
         path: settings.path.display().to_string(),
         file: RotatingFile::new(settings),
         text: Vec::new(),
+        head: Head::default(),
         printer: Printer::default(),
         unwritten: 0,
         failed_at: None,
@@ -77,6 +77,7 @@ struct Writer<'a> {
     path: String,
     file: RotatingFile,
     text: Vec<u8>,
+    head: Head,
     printer: Printer,
     /// Lines lost since the file could not be written.
     unwritten: u64,
@@ -102,18 +103,18 @@ impl Writer<'_> {
     }
 
     fn format(&mut self, entry: &Entry, text: &[u8]) {
-        let head = Head::new(entry.event, entry.party, entry.at);
+        self.head.set(entry.event, entry.party, entry.at);
         if matches!(entry.event, Event::Reports | Event::Copies) {
-            return self.format_records(&head, text);
+            return self.format_records(text);
         }
         let mut start = 0;
         for end in memchr_iter(b'\n', text) {
-            head.line(&mut self.text, text.get(start..end).unwrap_or_default());
+            self.head.line(&mut self.text, text.get(start..end).unwrap_or_default());
             start = end + 1;
         }
     }
 
-    fn format_records(&mut self, head: &Head, text: &[u8]) {
+    fn format_records(&mut self, text: &[u8]) {
         let mut line = Vec::new();
         // Mostly one after the other of the same server.
         let mut known: Option<(ServerIndex, Name)> = None;
@@ -124,14 +125,13 @@ impl Writer<'_> {
             let Some((_, server)) = &known else { continue };
             line.clear();
             self.printer.print(&record, server, &mut line);
-            head.line(&mut self.text, &line);
+            self.head.line(&mut self.text, &line);
         }
     }
 
     fn format_lost(&mut self, at: Timestamp, lines: u64) {
-        let party = Party { channel: Channel::Log, peer: None };
-        let head = Head::new(Event::Lost, party, at);
-        head.line(&mut self.text, format!("{lines} lines lost").as_bytes());
+        self.head.set(Event::Lost, Party { channel: Channel::Log, peer: None }, at);
+        self.head.line(&mut self.text, format!("{lines} lines lost").as_bytes());
     }
 
     /// Writes the text, or gives it up and counts its lines.
@@ -169,27 +169,5 @@ impl Writer<'_> {
             }
         }
         memchr_iter(b'\n', rest).count() as u64
-    }
-}
-
-/// What the lines of one entry begin with.
-struct Head(Vec<u8>);
-
-impl Head {
-    fn new(event: Event, party: Party, at: Timestamp) -> Self {
-        let mut head = Vec::with_capacity(80);
-        print_time(&mut head, at);
-        // Writing to memory cannot fail.
-        let _ = match party.peer {
-            Some(peer) => write!(head, " {} {peer} {} ", party.channel, event.sign()),
-            None => write!(head, " {} - {} ", party.channel, event.sign()),
-        };
-        Self(head)
-    }
-
-    fn line(&self, out: &mut Vec<u8>, text: &[u8]) {
-        out.extend_from_slice(&self.0);
-        escape(out, text);
-        out.push(b'\n');
     }
 }
