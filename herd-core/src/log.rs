@@ -137,6 +137,8 @@ impl Log {
         if from.0 > self.end || self.segments.front().is_some_and(|first| from.0 < first.start) {
             return overtaken;
         }
+        let following = usize::try_from(self.end - from.0).unwrap_or(usize::MAX);
+        out.reserve(following.min(bytes_max));
         let mut position = from.0;
         let first = self.segments.partition_point(|segment| segment.start <= from.0).saturating_sub(1);
         for segment in self.segments.range(first.min(self.segments.len())..) {

@@ -5,13 +5,14 @@
 
 mod catch_up;
 mod clocks;
+mod merging;
 mod placement;
 mod recovery;
 mod room;
 mod shard;
 mod shards;
 
-use core::net::SocketAddr;
+use core::{convert::Infallible, net::SocketAddr};
 use std::{collections::HashMap, hash::BuildHasherDefault, time::Duration};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -26,7 +27,7 @@ use crate::{
     secret::HerdKey,
     server::{Name, Names, ServerIndex},
     time::{Moment, Timestamp},
-    wire::record::{self, Receipt, Record, RecordError},
+    wire::record::{self, Receipt, Record},
 };
 
 pub(crate) use catch_up::digest_of;
@@ -241,55 +242,6 @@ impl Node {
         }
     }
 
-    /// Merges records that a neighbour sent, whose server numbers were translated to ours. One that was received before
-    /// others that had to go for want of room is held if there is room again, but is no news.
-    ///
-    /// # Errors
-    /// The bytes are not whole, well-formed records; those before the fault are merged all the same.
-    pub fn merge(&self, source: Source, records: &[u8], clock: Timestamp) -> Result<Effects, RecordError> {
-        let (decoded, fault) = decode_all(records);
-        let step = self.step.read();
-        let fresh = self.take_in(&decoded, clock).1;
-        let effects = self.conclude(step, source, fresh);
-        fault.map_or(Ok(effects), Err)
-    }
-
-    /// Holds those of `records` that win: says how many, and which of them are news.
-    fn take_in(&self, records: &[Record<'_>], clock: Timestamp) -> (usize, Vec<u8>) {
-        let expired = self.expired(clock);
-        let (evicted_before, has_room) = (self.evicted_before(), self.has_room());
-        let rules = Rules { servers: self.names.read(), expired, placement: &self.placement };
-        let (mut taken, mut fresh, mut earliest_late) = (0, Vec::new(), Timestamp::MAX);
-        for records in records.chunks(LOOKAHEAD) {
-            let places: Places = records.iter().map(|record| self.placement.of(record.client())).collect();
-            let growth = self.shards.visit(&places, |shard, place, i| {
-                let record = &records[i];
-                if record.received_at() < expired {
-                    return;
-                }
-                // Those that were heard of at once are told apart by their hash.
-                let may_be_late = record.received_at() <= evicted_before.0;
-                let is_late = may_be_late && self.placement.standing(record) < evicted_before;
-                if is_late && !has_room && shard.find(place, record.client()).is_none() {
-                    return;
-                }
-                if shard.offer(place, record, &rules) {
-                    taken += 1;
-                    if !is_late {
-                        fresh.extend_from_slice(record.bytes());
-                    } else if record.received_at() < earliest_late {
-                        earliest_late = record.received_at();
-                    }
-                }
-            });
-            self.room.grew(growth);
-        }
-        if earliest_late < Timestamp::MAX {
-            self.hold_late(earliest_late);
-        }
-        (taken, fresh)
-    }
-
     /// Where the log ends.
     #[must_use]
     pub fn log_end(&self) -> LogPosition {
@@ -362,19 +314,8 @@ fn sighting(shard: &Shard, place: Place, client: &[u8], rules: &Rules<'_>) -> An
 }
 
 fn offer(shard: &mut Shard, place: Place, bytes: Option<&[u8]>, rules: &Rules<'_>) -> bool {
-    bytes.and_then(|b| Record::locate(b).ok()).is_some_and(|record| shard.offer(place, &record, rules))
-}
-
-fn decode_all(mut bytes: &[u8]) -> (Vec<Record<'_>>, Option<RecordError>) {
-    let mut records = Vec::with_capacity(bytes.len() / RECORD_BYTES_USUAL + 1);
-    while !bytes.is_empty() {
-        match Record::decode(bytes) {
-            Ok(record) => {
-                bytes = bytes.get(record.bytes().len()..).unwrap_or_default();
-                records.push(record);
-            }
-            Err(fault) => return (records, Some(fault)),
-        }
-    }
-    (records, None)
+    // It was made of what a parser understood.
+    let unchecked = |_: &Record<'_>| Ok::<_, Infallible>(());
+    let record = bytes.and_then(|bytes| Record::locate(bytes).ok());
+    record.is_some_and(|record| shard.offer(place, &record, rules, unchecked) == Ok(true))
 }

@@ -61,14 +61,28 @@ impl Shard {
     }
 
     /// Merges a report: says whether it won against the one that is held, if any, and so is held from here on.
-    pub(super) fn offer(&mut self, place: Place, record: &Record<'_>, rules: &Rules<'_>) -> bool {
+    ///
+    /// # Errors
+    /// `check` refused it; one that equals what is held is not asked about.
+    pub(super) fn offer<E>(
+        &mut self,
+        place: Place,
+        record: &Record<'_>,
+        rules: &Rules<'_>,
+        check: impl Fn(&Record<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let found = self.table.find(place.slot, record.client());
+        if found.is_some_and(|(_, held)| held.bytes() == record.bytes()) {
+            return Ok(false);
+        }
+        check(record)?;
         let seed = rules.placement.fingerprint_seed();
-        match self.table.find(place.slot, record.client()) {
+        match found {
             Some((_, held))
                 if held.received_at() >= rules.expired
                     && precedence(record, &held, &rules.servers) != Ordering::Greater =>
             {
-                return false;
+                return Ok(false);
             }
             Some((at, held)) => {
                 self.digest.toggle(place.leaf, fingerprint(&held, &rules.servers, seed));
@@ -79,7 +93,7 @@ impl Shard {
         }
         self.digest.toggle(place.leaf, fingerprint(record, &rules.servers, seed));
         self.oldest = self.oldest.min(record.received_at());
-        true
+        Ok(true)
     }
 
     /// The table, to have what is needed soon brought near.

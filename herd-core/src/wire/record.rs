@@ -144,7 +144,8 @@ impl<'a> Record<'a> {
         Ok(Self { bytes, location_at, time_text_at, client_at })
     }
 
-    fn check(&self) -> Result<(), RecordError> {
+    /// Whether all fields are what [`encode`] writes.
+    pub(crate) fn check(&self) -> Result<(), RecordError> {
         let impossible = |field| Err(RecordError::Field(field));
         if self.flags() & !KNOWN_FLAGS != 0 {
             return impossible("flag");
