@@ -151,7 +151,7 @@ impl Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// A length that is 0 or beyond the bound.
-    #[error("a frame of {0} bytes")]
+    #[error("a frame of {0} bytes, which no frame has: this is no peer address of a herd")]
     Length(usize),
     /// A kind that this version does not know.
     #[error("a frame of unknown kind {0}")]

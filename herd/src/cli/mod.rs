@@ -40,7 +40,8 @@ Diagnostics:  on standard error; RUST_LOG=info says more, RUST_LOG=herd=debug
 Tables:       herd-data/SERVER, or SERVER in the data_dir of the configuration; presets:
               riley herd-data/riley/ and bailey herd-data/bailey/
 Docs:         README.md; docs/: configuration.md, protocol.md, members.md, security.md,
-              storage.md, status.md, load.md, places.md, log.md";
+              storage.md, replication.md, reliability.md, status.md, log.md, nearby.md,
+              places.md, load.md, performance.md";
 
 /// A herd of application servers for live locations
 #[derive(Debug, Parser)]

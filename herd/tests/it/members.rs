@@ -129,17 +129,17 @@ fn a_log_counts_what_is_older_than_its_server_and_tells_what_a_break_held_up() {
     let _a = Server::start(folder.path(), "A", &peer, &[]);
     b.knows("plum", &plum);
 
+    let told = plum.trim_end();
     let deadline = Instant::now() + PATIENCE;
     let log = loop {
         let log = std::fs::read_to_string(folder.path().join("logs/B.log")).unwrap();
-        if log.contains("plum") {
+        if log.contains(&format!(" ~ {told}\n")) {
             break log;
         }
         assert!(Instant::now() < deadline, "{log}");
         std::thread::yield_now();
     };
     let of_links = log.lines().filter_map(|line| line.split_once(" ~ ")).map(|(_, text)| text);
-    let told = plum.trim_end();
     assert_eq!(of_links.collect::<Vec<_>>(), ["(1 reports from before this server started)", told], "{log}");
 }
 
