@@ -6,6 +6,7 @@ pub mod roster;
 pub mod run;
 pub mod clock;
 mod date;
+mod digits;
 pub mod ending;
 pub mod engine;
 pub mod gateway;

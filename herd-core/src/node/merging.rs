@@ -136,7 +136,7 @@ impl Judge<'_> {
     }
 }
 
-/// Takes the next records off the front of `bytes`; after a fault nothing is left of them.
+/// Takes the next records off the front of `bytes`, up to a batch or the first fault.
 fn locate_some<'a>(bytes: &mut &'a [u8], fault: &mut Option<RecordError>) -> ArrayVec<Record<'a>, LOOKAHEAD> {
     let mut batch = ArrayVec::new();
     while !bytes.is_empty() && !batch.is_full() {

@@ -7,7 +7,8 @@ use std::{ops::Range, sync::Arc};
 
 use herd_core::position::Position;
 
-use super::{digits::fill, replies::told, source::Asked};
+use super::{replies::told, source::Asked};
+use crate::digits::fill;
 
 /// Places that clients are at: enough that no two reports of a client in a row are likely to be the same.
 const PLACES: u16 = 4096;

@@ -24,7 +24,6 @@ use self::{
 
 pub(crate) mod histogram;
 pub(crate) mod cpu;
-mod digits;
 pub(crate) mod crowd;
 pub(crate) mod tally;
 pub(crate) mod track;

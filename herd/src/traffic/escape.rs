@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use herd_core::time::Timestamp;
 
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
+pub(super) const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Appends `text`: printable ASCII and letters and digits of any script as they are, a backslash as `\\`, every other
 /// byte as `\xNN`.

@@ -3,19 +3,18 @@
 //! Under load most of it is as in the line before, and is kept: dates for a second, connections for as long as the same
 //! one speaks.
 
-use std::{io::Write as _, net::SocketAddr};
+use std::{io::Write as _, net::SocketAddr, ops::Range};
 
 use herd_core::time::Timestamp;
 
 use super::{
     entry::{Channel, Event, Party},
-    escape::{escape, print_time},
+    escape::{NANOS_PER_SECOND, escape, print_time},
 };
+use crate::digits::fill;
 
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
-
-/// Where in a time its nine digits begin.
-const NANOS_AT: usize = "2026-11-21T00:44:05.".len();
+/// Where in a time its nine digits of a second are.
+const NANOS: Range<usize> = 20..29;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -44,16 +43,14 @@ impl Head {
     }
 
     fn set_time(&mut self, at: Timestamp) {
-        let (second, nanos) = (at.as_nanos() / NANOS_PER_SECOND, at.as_nanos() % NANOS_PER_SECOND);
+        let second = at.as_nanos() / NANOS_PER_SECOND;
         if self.second != Some(second) {
             self.second = Some(second);
             self.time.clear();
             print_time(&mut self.time, at);
         }
-        let mut rest = nanos;
-        for digit in self.time.iter_mut().skip(NANOS_AT).take(9).rev() {
-            *digit = b"0123456789"[(rest % 10) as usize];
-            rest /= 10;
+        if let Some(nanos) = self.time.get_mut(NANOS) {
+            fill(nanos, at.as_nanos());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Numbers of a fixed width, two digits at a time: what a generator spends most of its own time on.
+//! Numbers of a fixed width, two digits at a time: requests of a generator and lines of the log are mostly that.
 
 const PAIRS: [[u8; 2]; 100] = pairs();
 
@@ -14,7 +14,7 @@ const fn pairs() -> [[u8; 2]; 100] {
 }
 
 /// Fills `to` with the last decimal digits of `number`, with zeros in front.
-pub(super) fn fill(to: &mut [u8], mut number: u64) {
+pub(crate) fn fill(to: &mut [u8], mut number: u64) {
     let mut places = to.rchunks_exact_mut(2);
     for place in &mut places {
         place.copy_from_slice(pair(number % 100));
