@@ -83,8 +83,11 @@ impl Tap {
         if events.iter().any(|event| matches!(event, LinkEvent::Proved(_))) {
             self.link.open(&self.node, None, now.moment);
             self.link.handle(&self.node, &[], now)?;
-            events.extend(self.link.take_events());
         }
+        while self.link.has_work() {
+            self.link.work(&self.node, now)?;
+        }
+        events.extend(self.link.take_events());
         self.link.handle_time(&self.node, now)?;
         self.send()?;
         Ok(events)

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, ops::Bound, time::Duration};
 
 use crate::{
     digest::LeafSet,
-    limits::{COMPARE_EVERY, COPY_PIECE_BYTES},
+    limits::COMPARE_EVERY,
     node::{Node, digest_of},
     time::{Moment, Timestamp},
     wire::{
@@ -163,11 +163,11 @@ impl CatchUp {
             }
             return;
         }
-        if self.copying.is_none() && !self.wanted.is_empty() {
+        if self.copying.is_none() && !self.wanted.is_empty() && self.all_leaves {
             self.copying = Some(Copying::new(std::mem::take(&mut self.wanted), now.1));
         }
         if let Some(copying) = self.copying.as_mut().filter(|_| self.window.is_open()) {
-            match copying.next_piece(node) {
+            match copying.next_piece(node, self.window.piece_bytes()) {
                 Some(piece) => {
                     self.window.sent(piece.len(), now.0);
                     peer::encode(out, &Frame::Copy(piece));
@@ -188,7 +188,9 @@ impl CatchUp {
     /// Whether [`CatchUp::next_piece`] has something to append.
     pub(super) fn has_piece(&self) -> bool {
         let says_copied = self.all_leaves && !self.is_dialler;
-        !self.leaves_due.is_empty() || if self.is_idle() { says_copied } else { self.window.is_open() }
+        // Before all leaves are known, the youngest reports of some shards would wait for the oldest of others.
+        let may_copy = self.window.is_open() && (self.copying.is_some() || self.all_leaves);
+        !self.leaves_due.is_empty() || if self.is_idle() { says_copied } else { may_copy }
     }
 
     fn is_idle(&self) -> bool {
@@ -261,8 +263,8 @@ impl Copying {
         Self { began, leaves, band: 0, shard: 0, records: Vec::new(), sent: 0 }
     }
 
-    /// The next records; none at the end.
-    fn next_piece(&mut self, node: &Node) -> Option<&[u8]> {
+    /// The next records, about so many bytes; none at the end.
+    fn next_piece(&mut self, node: &Node, bytes_max: usize) -> Option<&[u8]> {
         while self.sent == self.records.len() {
             let band = self.received_in_band()?;
             self.records.clear();
@@ -279,7 +281,7 @@ impl Copying {
             }
         }
         let unsent = self.records.get(self.sent..).unwrap_or_default();
-        let piece = record::whole_records(unsent, COPY_PIECE_BYTES, true);
+        let piece = record::whole_records(unsent, bytes_max, true);
         self.sent += piece.len();
         Some(piece)
     }

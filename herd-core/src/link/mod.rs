@@ -2,12 +2,13 @@
 //!
 //! Bytes that arrive go into [`Link::handle`]; bytes to be sent come out of [`Link::next_bytes`] whenever the socket can
 //! take them, so a slow neighbour needs no queue: it simply falls behind in the log, and past its end compares
-//! tables. A link knows its node and nothing of other links; who may replace whom is [`judge`]'s to say.
+//! tables. What catching up brings waits for [`Link::work`], so that live reports get past it. A link knows its node and nothing of other links; who may replace whom is [`judge`]'s to say.
 
 mod handshake;
 mod open;
 mod catch_up;
 mod window;
+mod copies;
 mod standing;
 
 use std::time::Duration;
@@ -282,6 +283,24 @@ impl Link {
             open.next_bytes(node, now, out);
         }
         self.note_synced();
+    }
+
+    /// Whether [`Link::work`] has something to do.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        matches!(&self.state, State::Open(open) if open.has_copies())
+    }
+
+    /// Merges a few of the copies that arrived. Look for more bytes after each call: a live report is not to wait for copies.
+    ///
+    /// # Errors
+    /// The link must end, see [`LinkError`].
+    pub fn work(&mut self, node: &Node, now: Now) -> Result<(), LinkError> {
+        if let State::Open(open) = &mut self.state {
+            let mut voice = Voice { out: &mut self.outbox, events: &mut self.events };
+            open.merge_copies(node, now, &mut voice)?;
+        }
+        Ok(())
     }
 
     fn note_synced(&mut self) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     limits::{HEARTBEAT_EVERY, LINK_PIECE_BYTES, NEIGHBOUR_SILENCE_MAX},
     log::{LogPosition, Source},
-    node::Node,
+    node::{Effects, Node},
     server::{Name, ServerIndex},
     time::{Moment, Now, Timestamp},
     wire::{
@@ -16,7 +16,8 @@ use crate::{
 };
 
 use super::{
-    Claim, LinkError, LinkEvent, Peer, Progress, Side, Standing, catch_up::CatchUp, standing::Gauge,
+    Claim, LinkError, LinkEvent, Peer, Progress, Side, Standing, catch_up::CatchUp, copies::Copies,
+    standing::Gauge,
 };
 
 /// Most names in one frame: 1,024 of the longest are 65 KiB, a quarter of what a frame may have.
@@ -44,6 +45,7 @@ pub(super) struct Open {
     /// Up to where we have merged the peer's log.
     merged: LogPosition,
     catch_up: CatchUp,
+    copies: Copies,
     was_synced: bool,
     heartbeat_due: Moment,
     /// The clock in the peer's last heartbeat, and ours when it came.
@@ -79,6 +81,7 @@ impl Open {
             translated: Vec::new(),
             merged,
             catch_up: CatchUp::new(side == Side::Dialler),
+            copies: Copies::default(),
             was_synced: false,
             heartbeat_due: now,
             peer_clock: None,
@@ -151,12 +154,18 @@ impl Open {
             }
             Frame::Names { first, names } => self.learn(node, first, &names)?,
             Frame::Reports { next, records } => {
-                self.merge(node, records, now, false, voice)?;
+                self.translate(records)?;
+                let effects = node.merge(self.source, &self.translated, now.clock)?;
+                self.translated.shrink_to(LINK_PIECE_BYTES);
+                self.tell(effects, now, false, voice);
                 self.merged = next;
             }
             Frame::Copy(records) => {
-                self.merge(node, records, now, true, voice)?;
-                peer::encode(voice.out, &Frame::Compare(Comparison::Taken));
+                self.translate(records)?;
+                self.copies.push(std::mem::take(&mut self.translated));
+                while self.copies.are_too_many() {
+                    self.merge_copies(node, now, voice)?;
+                }
             }
             Frame::Heartbeat(heartbeat) => self.observe(node, heartbeat, now),
             Frame::Members(facts) => {
@@ -164,7 +173,12 @@ impl Open {
                 voice.events.extend(heard.is_news.then_some(LinkEvent::Members));
                 voice.events.extend(heard.claim.map(|fact| LinkEvent::Claimed(Claim::Answered(fact))));
             }
-            Frame::Compare(step) => self.catch_up.handle(node, &step, now.moment, voice.out),
+            Frame::Compare(step) => {
+                while step.is_about_all() && self.has_copies() {
+                    self.merge_copies(node, now, voice)?;
+                }
+                self.catch_up.handle(node, &step, now.moment, voice.out);
+            }
         }
         Ok(())
     }
@@ -197,25 +211,38 @@ impl Open {
         Ok(())
     }
 
-    fn merge(
+    /// Whether copies wait to be merged.
+    pub(super) fn has_copies(&self) -> bool {
+        !self.copies.is_empty()
+    }
+
+    /// Merges a slice of the copies that wait.
+    pub(super) fn merge_copies(
         &mut self,
         node: &Node,
-        records: &[u8],
         now: Now,
-        by_copy: bool,
         voice: &mut Voice<'_>,
     ) -> Result<(), LinkError> {
-        self.translate(records)?;
-        let effects = node.merge(self.source, &self.translated, now.clock)?;
-        self.translated.shrink_to(LINK_PIECE_BYTES);
-        if !effects.fresh.is_empty() {
-            let (records, evicted) = (effects.fresh, effects.evicted);
-            if by_copy {
-                self.gauge.copied(&records, self.catch_up.is_synced(), now.clock);
-            }
-            voice.events.push(LinkEvent::Fresh { records, evicted, by_copy });
+        let Some(slice) = self.copies.next_slice() else { return Ok(()) };
+        let effects = node.merge(self.source, slice, now.clock)?;
+        let bytes = slice.len();
+        if self.copies.advance(bytes) {
+            peer::encode(voice.out, &Frame::Compare(Comparison::Taken));
         }
+        self.tell(effects, now, true, voice);
         Ok(())
+    }
+
+    /// Has the driver know what was news.
+    fn tell(&mut self, effects: Effects, now: Now, by_copy: bool, voice: &mut Voice<'_>) {
+        let Effects { fresh: records, evicted } = effects;
+        if records.is_empty() {
+            return;
+        }
+        if by_copy {
+            self.gauge.copied(&records, self.catch_up.is_synced(), now.clock);
+        }
+        voice.events.push(LinkEvent::Fresh { records, evicted, by_copy });
     }
 
     /// Puts our server numbers for the peer's into a copy of the records.

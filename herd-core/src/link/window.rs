@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use crate::{
-    limits::{COPY_BYTES_UNDER_WAY_MAX, COPY_PIECE_BYTES},
+    limits::{COPY_BYTES_UNDER_WAY_MAX, COPY_NEAR, COPY_PIECE_BYTES_MAX, COPY_PIECE_BYTES_MIN},
     time::Moment,
 };
 
@@ -18,23 +18,26 @@ pub(super) struct Window {
     allowed: usize,
     under_way: VecDeque<(usize, Moment)>,
     bytes: usize,
-    /// The shortest time that a piece took to be merged.
-    fastest: Duration,
+    /// The shortest time that a piece took to be merged, once one is.
+    fastest: Option<Duration>,
     /// No queue was met yet: it opens by a piece for each that is merged, later by one for each window full of them.
     is_opening: bool,
 }
 
-/// Never fewer: while one is merged the next is on its way.
-const ALLOWED_MIN: usize = 2 * COPY_PIECE_BYTES;
-
 impl Window {
     pub(super) const fn new() -> Self {
-        Self { allowed: 1, under_way: VecDeque::new(), bytes: 0, fastest: Duration::MAX, is_opening: true }
+        Self { allowed: 1, under_way: VecDeque::new(), bytes: 0, fastest: None, is_opening: true }
     }
 
     /// Whether another piece may be sent.
     pub(super) const fn is_open(&self) -> bool {
         self.bytes < self.allowed
+    }
+
+    /// How long that may be: no longer than needed where the peer, or what is between, is slow.
+    pub(super) fn piece_bytes(&self) -> usize {
+        let is_near = self.fastest.is_none_or(|fastest| fastest < COPY_NEAR);
+        if is_near { COPY_PIECE_BYTES_MAX } else { COPY_PIECE_BYTES_MIN }
     }
 
     /// A piece is sent.
@@ -48,16 +51,19 @@ impl Window {
         let Some((bytes, sent_at)) = self.under_way.pop_front() else { return };
         self.bytes -= bytes;
         let took = now.since(sent_at);
-        self.fastest = self.fastest.min(took);
-        let step = COPY_PIECE_BYTES * COPY_PIECE_BYTES / self.allowed.max(COPY_PIECE_BYTES);
-        let allowed = match (took > self.fastest * 2, self.is_opening) {
-            (false, true) => self.allowed + COPY_PIECE_BYTES,
+        let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
+        self.fastest = Some(fastest);
+        let (has_queued, piece) = (took > fastest * 2, self.piece_bytes());
+        let step = piece * piece / self.allowed.max(piece);
+        let allowed = match (has_queued, self.is_opening) {
+            (false, true) => self.allowed + piece,
             (false, false) => self.allowed + step,
             (true, true) => self.allowed / 2,
             (true, false) => self.allowed.saturating_sub(step),
         };
-        self.is_opening &= took <= self.fastest * 2;
-        self.allowed = allowed.clamp(ALLOWED_MIN, COPY_BYTES_UNDER_WAY_MAX);
+        self.is_opening &= !has_queued;
+        // While one piece is merged the next is on its way.
+        self.allowed = allowed.clamp(2 * piece, COPY_BYTES_UNDER_WAY_MAX);
     }
 }
 
@@ -72,7 +78,7 @@ mod tests {
         let (mut window, mut arriving, mut most, mut merged) = (Window::new(), VecDeque::new(), 0, 0);
         for ms in 0..1000 + 20 * delay_ms {
             while window.is_open() {
-                window.sent(COPY_PIECE_BYTES, at(ms));
+                window.sent(COPY_PIECE_BYTES_MIN, at(ms));
                 let behind = arriving.back().map_or(0, |last| last + 1);
                 arriving.push_back((ms + delay_ms).max(behind));
             }
@@ -89,9 +95,9 @@ mod tests {
     #[test]
     fn a_near_peer_has_a_few_pieces_before_it_and_a_far_one_is_kept_busy() {
         let (near, merged) = ship(1);
-        assert!(near <= 8 * COPY_PIECE_BYTES && merged > 900, "{near} {merged}");
+        assert!(near <= 8 * COPY_PIECE_BYTES_MIN && merged > 900, "{near} {merged}");
         let (far, merged) = ship(100);
-        assert!(far <= 500 * COPY_PIECE_BYTES && merged > 800, "{far} {merged}");
+        assert!(far <= 500 * COPY_PIECE_BYTES_MIN && merged > 800, "{far} {merged}");
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Comparison {
     /// The kinds of frames that are steps of a comparison.
     pub(super) const KINDS: RangeInclusive<u8> = 16..=24;
 
+    /// Says something of all that the speaker holds or has sent, so what it copied before counts.
+    pub(crate) const fn is_about_all(&self) -> bool {
+        matches!(self, Self::Digest(_) | Self::Same | Self::Shards(_) | Self::Copied)
+    }
+
     /// Appends the payload; says which kind of frame it is for.
     pub(super) fn encode(&self, out: &mut Vec<u8>) -> u8 {
         match self {

@@ -5,23 +5,14 @@ use herd_core::{
     link::{LinkError, LinkEvent, Progress},
     log::LogPosition,
     server::Name,
-    wire::{
-        comparison::Comparison,
-        peer::{self, Frame},
-    },
+    wire::{comparison::Comparison, peer::Frame},
 };
 use proptest::prelude::*;
 
 use crate::{
     nodes::{at_line, report},
-    pair::{End, at, identity, linked, talk},
+    pair::{End, at, bytes_of, identity, linked, talk},
 };
-
-fn bytes_of(frame: &Frame<'_>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    peer::encode(&mut bytes, frame);
-    bytes
-}
 
 /// Broke: all names went out in one frame, which is longer than peers accept when a herd's names are many and long.
 #[test]

@@ -11,7 +11,7 @@ use herd_core::{
     node::Node,
     secret::{HerdKey, Secret},
     time::{Moment, Now},
-    wire::peer::NONCE_BYTES,
+    wire::peer::{self, Frame, NONCE_BYTES},
 };
 
 use crate::nodes::{name, node, seconds};
@@ -72,7 +72,7 @@ impl End {
         out
     }
 
-    /// Takes bytes in and opens the link as soon as the peer has proved who it is.
+    /// Takes bytes in, opens the link as soon as the peer has proved who it is, and merges what was copied.
     pub(crate) fn hear(
         &mut self,
         bytes: &[u8],
@@ -86,10 +86,20 @@ impl End {
         if is_proved {
             self.link.open(&self.node, progress, now.moment);
             self.link.handle(&self.node, &[], now)?;
-            self.events.extend(self.link.take_events());
         }
+        while self.link.has_work() {
+            self.link.work(&self.node, now)?;
+        }
+        self.events.extend(self.link.take_events());
         Ok(())
     }
+}
+
+/// A frame as it goes over a connection.
+pub(crate) fn bytes_of(frame: &Frame<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    peer::encode(&mut bytes, frame);
+    bytes
 }
 
 /// Lets both talk until neither has anything to say.

@@ -9,7 +9,7 @@ use herd_core::{
     node::Node,
     secret::{HerdKey, Secret},
     server::Name,
-    time::Moment,
+    time::{Moment, Now},
     wire::{
         peer::{HEADER_BYTES, MAGIC, NONCE_BYTES, Refusal, VERSION},
         record::Record,
@@ -25,6 +25,9 @@ const UNSENT_BYTES_MAX: usize = LINK_ANSWERS_BYTES_MAX + 3 * FRAME_BYTES_MAX;
 
 /// Time until somebody starts a server again that stopped because its name was taken.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
+
+/// Time within which a processor is free to merge a few of the copies that arrived.
+const WORK_AFTER_NS: u64 = 1_000_000;
 
 /// How often a link may say that it has bytes without giving any.
 const EMPTY_PULLS_MAX: usize = 100_000;
@@ -45,14 +48,14 @@ impl Server {
         let read = fabric.network.read(id, end.number);
         if !read.bytes.is_empty() {
             end.heard_at = fabric.now;
-            self.take_in(id, &read.bytes, fabric);
+            self.drive(id, |link, node, now| link.handle(node, &read.bytes, now), fabric);
         }
         if read.has_ended {
             self.end(id, None, fabric);
         }
     }
 
-    /// Tells a link the time, if it is due.
+    /// Tells a link the time, if it is due, and has it work.
     pub(crate) fn handle_time(&mut self, id: ConnectionId, fabric: &mut Fabric) {
         let now = self.now(fabric.now);
         let Some(life) = self.life.as_mut().filter(|_| !self.is_paused) else { return };
@@ -62,9 +65,11 @@ impl Server {
             && let Err(error) = end.link.handle_time(&life.node, now)
         {
             self.end(id, Some(error), fabric);
-            return;
+        } else if end.link.has_work() {
+            self.drive(id, Link::work, fabric);
+        } else {
+            self.pump(id, fabric);
         }
-        self.pump(id, fabric);
     }
 
     /// Sends what every link has to say.
@@ -114,7 +119,11 @@ impl Server {
         for event in end.link.take_events() {
             fabric.report.synced += u64::from(event == LinkEvent::Synced);
         }
-        let due = end.link.next_time().as_nanos().max(fabric.now);
+        let due = if end.link.has_work() {
+            fabric.now + fabric.rng.u64(..WORK_AFTER_NS)
+        } else {
+            end.link.next_time().as_nanos().max(fabric.now)
+        };
         if end.timer_at.is_none_or(|at| due < at) {
             end.timer_at = Some(due);
             fabric.queue.plan(due, Event::Timer { server: self.index, id });
@@ -155,15 +164,24 @@ impl Server {
         self.pump(id, fabric);
     }
 
-    fn take_in(&mut self, id: ConnectionId, bytes: &[u8], fabric: &mut Fabric) {
+    /// Has a link do something, and does what its events ask for.
+    fn drive(
+        &mut self,
+        id: ConnectionId,
+        act: impl FnOnce(&mut Link, &Node, Now) -> Result<(), LinkError>,
+        fabric: &mut Fabric,
+    ) {
         let now = self.now(fabric.now);
-        let mut input = bytes;
-        let mut has_news = false;
+        let (mut act, mut has_news) = (Some(act), false);
         loop {
             let Some(life) = &mut self.life else { return };
             let Some(end) = life.ends.get_mut(&id) else { return };
             let peer = end.peer.clone();
-            let result = end.link.handle(&life.node, std::mem::take(&mut input), now);
+            let result = match act.take() {
+                Some(act) => act(&mut end.link, &life.node, now),
+                // What arrived behind the proof.
+                None => end.link.handle(&life.node, &[], now),
+            };
             let mut has_opened = false;
             for event in end.link.take_events() {
                 match event {

@@ -179,6 +179,7 @@ impl Connection {
             Err(why) => return Ended::failed(why),
         };
         let Err(why) = self.exchange(&mut link).await;
+        while link.has_work() && link.work(links.engine.node(), links.engine.now()).is_ok() {}
         // Frames that were read with the one that ended it may have brought news; it ends all the same.
         drop(self.attend(&mut link));
         if let Some(neighbour) = &self.neighbour {
@@ -221,6 +222,9 @@ impl Connection {
         let mut due = None;
         let mut work = 0;
         loop {
+            if link.has_work() {
+                link.work(node, engine.now())?;
+            }
             self.attend(link)?;
             // Registered before the log is read, so that nothing appended after that is overslept; and after what arrived
             // was attended to, which is news to other links.
@@ -249,7 +253,7 @@ impl Connection {
                     work += arrived.len();
                     link.handle(node, arrived, engine.now())?;
                 },
-                () = future::ready(()), if has_next => work = TURN_BYTES,
+                () = future::ready(()), if has_next || link.has_work() => work = TURN_BYTES,
                 () = &mut draining, if is_flushed => return Err(ConnectionError::Stopping),
                 () = fresh, if is_flushed => work += NEWS_BYTES,
             }
