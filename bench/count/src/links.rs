@@ -107,6 +107,9 @@ impl End {
             self.link.open(&self.node, None, now(0).moment);
             self.link.handle(&self.node, &[], now(0))?;
         }
+        while self.link.has_work() {
+            self.link.work(&self.node, now(0))?;
+        }
         Ok(())
     }
 }

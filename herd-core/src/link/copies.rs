@@ -10,6 +10,9 @@ use crate::{
     wire::record,
 };
 
+/// Bytes that a piece takes besides its records: empty ones are not for nothing.
+const PIECE_COST: usize = 64;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Copies {
@@ -30,9 +33,9 @@ impl Copies {
         self.pieces.is_empty()
     }
 
-    /// More wait than live reports are kept before.
-    pub(super) const fn are_too_many(&self) -> bool {
-        self.bytes > COPIES_WAITING_BYTES_MAX
+    /// More wait than live reports are let past.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.bytes + self.pieces.len() * PIECE_COST > COPIES_WAITING_BYTES_MAX
     }
 
     /// What is to be merged next, if anything waits.

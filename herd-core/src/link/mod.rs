@@ -2,7 +2,8 @@
 //!
 //! Bytes that arrive go into [`Link::handle`]; bytes to be sent come out of [`Link::next_bytes`] whenever the socket can
 //! take them, so a slow neighbour needs no queue: it simply falls behind in the log, and past its end compares
-//! tables. What catching up brings waits for [`Link::work`], so that live reports get past it. A link knows its node and nothing of other links; who may replace whom is [`judge`]'s to say.
+//! tables. What catching up brings waits for [`Link::work`], so that live reports get past it. A link knows its node
+//! and nothing of other links; who may replace whom is [`judge`]'s to say.
 
 mod handshake;
 mod open;
@@ -178,7 +179,7 @@ impl Link {
         peer::encode(&mut self.outbox, &Frame::Refused(refusal));
     }
 
-    /// Takes bytes in.
+    /// Takes bytes in; what was copied waits for [`Link::work`].
     ///
     /// # Errors
     /// The link must end, see [`LinkError`]; what is still in [`Link::next_bytes`] is worth sending.

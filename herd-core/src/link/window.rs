@@ -78,7 +78,7 @@ mod tests {
         let (mut window, mut arriving, mut most, mut merged) = (Window::new(), VecDeque::new(), 0, 0);
         for ms in 0..1000 + 20 * delay_ms {
             while window.is_open() {
-                window.sent(COPY_PIECE_BYTES_MIN, at(ms));
+                window.sent(window.piece_bytes(), at(ms));
                 let behind = arriving.back().map_or(0, |last| last + 1);
                 arriving.push_back((ms + delay_ms).max(behind));
             }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_near_peer_has_a_few_pieces_before_it_and_a_far_one_is_kept_busy() {
         let (near, merged) = ship(1);
-        assert!(near <= 8 * COPY_PIECE_BYTES_MIN && merged > 900, "{near} {merged}");
+        assert!(near <= 8 * COPY_PIECE_BYTES_MAX && merged > 900, "{near} {merged}");
         let (far, merged) = ship(100);
         assert!(far <= 500 * COPY_PIECE_BYTES_MIN && merged > 800, "{far} {merged}");
     }

@@ -87,6 +87,14 @@ fn no_more_copies_wait_than_may() {
 }
 
 #[test]
+fn copies_of_nothing_count_too() {
+    let (_, mut b) = linked();
+    let nothing = bytes_of(&Frame::Copy(&[]));
+    b.link.handle(&b.node, &nothing.repeat(10_000), at(1)).unwrap();
+    assert!(b.say(at(1)).len() >= 5_000 * taken().len());
+}
+
+#[test]
 fn copies_count_before_what_is_said_of_all() {
     let (a, mut b) = linked();
     let (names, copy) = copied(&a, 1000);
