@@ -104,7 +104,9 @@ impl Tap {
 
     fn send(&mut self) -> anyhow::Result<()> {
         let mut bytes = Vec::new();
-        self.link.next_bytes(&self.node, self.now()?, &mut bytes);
+        while self.link.has_bytes(&self.node) {
+            self.link.next_bytes(&self.node, self.now()?, &mut bytes);
+        }
         self.stream.write_all(&bytes).context("the neighbour takes no more")
     }
 

@@ -17,14 +17,14 @@ const PIECE_COST: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Copies {
     /// Whole records with our server numbers, as they came.
-    pieces: VecDeque<Vec<u8>>,
+    pieces: VecDeque<Box<[u8]>>,
     bytes: usize,
     /// Bytes of the first piece that are merged.
     merged: usize,
 }
 
 impl Copies {
-    pub(super) fn push(&mut self, piece: Vec<u8>) {
+    pub(super) fn push(&mut self, piece: Box<[u8]>) {
         self.bytes += piece.len();
         self.pieces.push_back(piece);
     }

@@ -162,7 +162,9 @@ impl Open {
             }
             Frame::Copy(records) => {
                 self.translate(records)?;
-                self.copies.push(std::mem::take(&mut self.translated));
+                self.copies.push(self.translated.as_slice().into());
+                self.translated.shrink_to(LINK_PIECE_BYTES);
+                self.catch_up.heard_copy();
                 while self.copies.are_too_many() {
                     self.merge_copies(node, now, voice)?;
                 }

@@ -18,15 +18,24 @@ pub(super) struct Window {
     allowed: usize,
     under_way: VecDeque<(usize, Moment)>,
     bytes: usize,
-    /// The shortest time that a piece took to be merged, once one is.
-    fastest: Option<Duration>,
+    /// The shortest time that a piece took to be merged.
+    fastest: Duration,
+    /// A piece that was no crumb was merged soon.
+    is_near: bool,
     /// No queue was met yet: it opens by a piece for each that is merged, later by one for each window full of them.
     is_opening: bool,
 }
 
 impl Window {
     pub(super) const fn new() -> Self {
-        Self { allowed: 1, under_way: VecDeque::new(), bytes: 0, fastest: None, is_opening: true }
+        Self {
+            allowed: 1,
+            under_way: VecDeque::new(),
+            bytes: 0,
+            fastest: Duration::MAX,
+            is_near: false,
+            is_opening: true,
+        }
     }
 
     /// Whether another piece may be sent.
@@ -36,8 +45,7 @@ impl Window {
 
     /// How long that may be: no longer than needed where the peer, or what is between, is slow.
     pub(super) fn piece_bytes(&self) -> usize {
-        let is_near = self.fastest.is_none_or(|fastest| fastest < COPY_NEAR);
-        if is_near { COPY_PIECE_BYTES_MAX } else { COPY_PIECE_BYTES_MIN }
+        if self.is_near { COPY_PIECE_BYTES_MAX } else { COPY_PIECE_BYTES_MIN }
     }
 
     /// A piece is sent.
@@ -51,9 +59,9 @@ impl Window {
         let Some((bytes, sent_at)) = self.under_way.pop_front() else { return };
         self.bytes -= bytes;
         let took = now.since(sent_at);
-        let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
-        self.fastest = Some(fastest);
-        let (has_queued, piece) = (took > fastest * 2, self.piece_bytes());
+        self.fastest = self.fastest.min(took);
+        self.is_near |= took < COPY_NEAR && bytes > COPY_PIECE_BYTES_MIN / 2;
+        let (has_queued, piece) = (took > self.fastest * 2, self.piece_bytes());
         let step = piece * piece / self.allowed.max(piece);
         let allowed = match (has_queued, self.is_opening) {
             (false, true) => self.allowed + piece,
@@ -98,6 +106,18 @@ mod tests {
         assert!(near <= 8 * COPY_PIECE_BYTES_MAX && merged > 900, "{near} {merged}");
         let (far, merged) = ship(100);
         assert!(far <= 500 * COPY_PIECE_BYTES_MIN && merged > 800, "{far} {merged}");
+    }
+
+    #[test]
+    fn a_crumb_that_was_merged_soon_says_nothing_of_a_line() {
+        let mut window = Window::new();
+        let mut merge = |bytes| {
+            window.sent(bytes, Moment::from_nanos(0));
+            window.taken(Moment::from_nanos(1));
+            window.piece_bytes()
+        };
+        assert_eq!(merge(60), COPY_PIECE_BYTES_MIN);
+        assert_eq!(merge(COPY_PIECE_BYTES_MIN), COPY_PIECE_BYTES_MAX);
     }
 
     #[test]

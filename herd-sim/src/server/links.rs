@@ -1,5 +1,5 @@
 //! What a server does with its connections: reads, writes, tells links the time, and decides which connection is the
-//! link with a neighbour. The real driver does the same with sockets.
+//! link with a neighbour. The real driver does the same with sockets, but merges copies that wait when one ends.
 
 use std::time::Duration;
 
