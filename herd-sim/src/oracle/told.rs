@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use herd_core::node::Node;
+use herd_core::{node::Node, time::Timestamp};
 
 use super::{Known, reports, shown};
 
@@ -42,6 +42,12 @@ impl Told {
     /// The report that an AT line about a client tells, if a client said so.
     pub(crate) fn find(&self, client: &[u8], at_line: &[u8]) -> Option<&Known> {
         self.of_clients.get(client)?.iter().rev().find(|known| known.print(client) == at_line)
+    }
+
+    /// When a client was heard of last, by the clock of who took that.
+    pub(crate) fn heard_at(&self, client: &[u8]) -> Timestamp {
+        let told = self.of_clients.get(client).into_iter().flatten();
+        told.map(|known| known.received_at).max().unwrap_or_default()
     }
 
     /// Clients that ever said something.
