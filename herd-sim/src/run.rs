@@ -23,7 +23,8 @@ const SWEEP_EVERY_NS: u64 = 1_000_000_000;
 /// All links are back when a redial at its longest wait, and one that gets no answer before, are over.
 const LINKS_MAX_NS: u64 = 2 * (REDIAL_LONGEST.as_secs() + HANDSHAKE_MAX.as_secs()) * 1_000_000_000;
 
-/// A herd that agrees is watched over one more comparison on every link.
+/// A herd that agrees is watched over one more comparison on every link, and until copies that were on their way have come:
+/// full tables may agree by chance before.
 const WATCH_NS: u64 = (COMPARE_EVERY.as_secs() + 1) * 1_000_000_000;
 
 /// Most bytes that a link without reports may send in a second, both ends together: two heartbeats of 37 bytes each,
@@ -181,6 +182,7 @@ impl Run<'_> {
             }
         }
         let settle_ns = millis(self.world.scenario.settle_ms);
+        let watch_ns = WATCH_NS + millis(2 * self.world.scenario.copy_ms());
         match self.phase {
             Phase::Troubled if now > end => self.phase = Phase::Linking,
             Phase::Linking if self.world.is_linked() => {
@@ -199,8 +201,8 @@ impl Run<'_> {
                 }
                 Err(_) => {}
             },
-            Phase::Watched(watch) if now > watch.since + WATCH_NS => self.end_watch(&watch),
-            Phase::Watched(Watch { since, bytes: None, .. }) if now > since + WATCH_NS - CALM_NS => {
+            Phase::Watched(watch) if now > watch.since + watch_ns => self.end_watch(&watch),
+            Phase::Watched(Watch { since, bytes: None, .. }) if now > since + watch_ns - CALM_NS => {
                 let sent = self.world.fabric.report.bytes;
                 if let Phase::Watched(watch) = &mut self.phase {
                     watch.bytes = Some(sent);

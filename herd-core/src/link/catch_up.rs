@@ -46,8 +46,6 @@ pub(super) struct CatchUp {
     leaves_due: Vec<u8>,
     /// The dialler has sent, or the acceptor has received, all leaves of this round.
     all_leaves: bool,
-    /// It is known which leaves differ in this round: before, the youngest reports of some would come behind the oldest of others.
-    all_wanted: bool,
     /// The peer has sent all that differs (dialler only).
     peer_copied: bool,
     wanted: BTreeMap<u8, LeafSet>,
@@ -82,7 +80,6 @@ impl CatchUp {
             retry: RETRY_FIRST,
             leaves_due: Vec::new(),
             all_leaves: false,
-            all_wanted: false,
             peer_copied: false,
             wanted: BTreeMap::new(),
             occupied: BTreeMap::new(),
@@ -121,7 +118,6 @@ impl CatchUp {
             self.next_round = None;
             self.is_asked = false;
             self.is_comparing = true;
-            self.all_wanted = false;
             say(out, Comparison::Digest(node.digest()));
         }
     }
@@ -140,28 +136,19 @@ impl CatchUp {
                     say(out, Comparison::Differ { shard: *shard, leaves });
                 }
             }
-            Comparison::LeavesEnd => {
-                self.all_leaves = true;
-                self.all_wanted = true;
-            }
+            Comparison::LeavesEnd => self.all_leaves = true,
             Comparison::Differ { shard, leaves } => {
                 let occupied = self.occupied.get(shard).copied().unwrap_or_default();
                 self.want(*shard, leaves.intersection(occupied));
             }
             Comparison::Copied if self.is_dialler => {
                 self.peer_copied = true;
-                self.all_wanted = true;
                 self.conclude(now, out);
             }
             Comparison::Copied => self.is_synced = !self.is_asked,
             Comparison::Ask => self.ask(now),
             Comparison::Taken => self.window.taken(now),
         }
-    }
-
-    /// The peer copies: it has said before which leaves differ.
-    pub(super) const fn heard_copy(&mut self) {
-        self.all_wanted = true;
     }
 
     /// Appends one piece of what is to be sent, if anything is.
@@ -176,7 +163,7 @@ impl CatchUp {
             }
             return;
         }
-        if self.copying.is_none() && !self.wanted.is_empty() && self.all_wanted {
+        if self.copying.is_none() && !self.wanted.is_empty() && self.all_leaves {
             self.copying = Some(Copying::new(std::mem::take(&mut self.wanted), now.1));
         }
         if let Some(copying) = self.copying.as_mut().filter(|_| self.window.is_open()) {
@@ -201,7 +188,9 @@ impl CatchUp {
     /// Whether [`CatchUp::next_piece`] has something to append.
     pub(super) fn has_piece(&self) -> bool {
         let says_copied = self.all_leaves && !self.is_dialler;
-        let may_copy = self.window.is_open() && (self.copying.is_some() || self.all_wanted);
+        // Before all leaves are known, the youngest reports of some would wait for the oldest of others. The dialler does not wait
+        // for what the acceptor says of them: meanwhile it would get reports from there, and send them back.
+        let may_copy = self.window.is_open() && (self.copying.is_some() || self.all_leaves);
         !self.leaves_due.is_empty() || if self.is_idle() { says_copied } else { may_copy }
     }
 
@@ -212,7 +201,6 @@ impl CatchUp {
     fn answer_digest(&mut self, node: &Node, theirs: u64, out: &mut Vec<u8>) {
         let shards = node.shard_digests();
         self.all_leaves = false;
-        self.all_wanted = false;
         self.is_asked = false;
         if digest_of(&shards) == theirs {
             self.is_synced = true;

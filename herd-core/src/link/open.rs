@@ -164,7 +164,6 @@ impl Open {
                 self.translate(records)?;
                 self.copies.push(self.translated.as_slice().into());
                 self.translated.shrink_to(LINK_PIECE_BYTES);
-                self.catch_up.heard_copy();
                 while self.copies.are_too_many() {
                     self.merge_copies(node, now, voice)?;
                 }
