@@ -24,18 +24,25 @@ pub(crate) fn agreement(
             *winner = (*winner).max(known);
         }
     }
-    for &(server, node, _, clock) in servers {
-        if let Some(max) = rules.clients_max {
-            // Clocks that are apart do not agree on who has been silent for longest.
-            let best = if rules.slack > SLACK_MIN { BTreeMap::new() } else { best.clone() };
+    if let Some(max) = rules.clients_max {
+        // Clocks that are apart do not agree on who has been silent for longest.
+        if rules.slack > SLACK_MIN {
+            best.clear();
+        }
+        // Not when the report that wins was taken: one that counts as of a minute ahead wins against later ones, which
+        // kept its client's place while others had to go.
+        let mut heard: Vec<_> = best.keys().map(|client| told.heard_at(client)).collect();
+        heard.sort_unstable();
+        return servers.iter().try_for_each(|&(server, node, _, clock)| {
             let is_right = |client: &[u8], known: &Known| {
                 // One that had to go, and wins against what came since, may be back from a server that kept it.
                 at_line(node, client, clock)
                     .is_some_and(|answer| told.find(client, &answer).is_some_and(|told| told >= known))
             };
-            bounded(server, node, &best, (max, told), is_right)?;
-            continue;
-        }
+            bounded(server, node, &best, (max, &heard), is_right)
+        });
+    }
+    for &(server, node, _, clock) in servers {
         for (client, known) in &best {
             let answer = at_line(node, client, clock);
             let expected = known.print(client);
@@ -52,21 +59,17 @@ pub(crate) fn agreement(
     Ok(())
 }
 
-/// A full table holds no more than it may, and of those heard of last nearly all.
+/// A full table holds no more than it may, and nearly all of those heard of last; `heard` says when all were, in order.
 fn bounded(
     server: &Name,
     node: &Node,
     best: &BTreeMap<&[u8], &Known>,
-    (max, told): (usize, &Told),
+    (max, heard): (usize, &[Timestamp]),
     is_right: impl Fn(&[u8], &Known) -> bool,
 ) -> Result<(), String> {
     if node.clients() > max {
         return Err(format!("{server} holds {} clients of at most {max}", node.clients()));
     }
-    // Not when the report that wins was taken: one that counts as of a minute ahead wins against later ones, which kept
-    // its client's place while others had to go.
-    let mut heard: Vec<_> = best.keys().map(|client| told.heard_at(client)).collect();
-    heard.sort_unstable();
     // Making room drops 1/256 more than needed, and each of two neighbours may have done so.
     let kept = max.saturating_sub(max / 128 + 2);
     for (client, known) in best {
