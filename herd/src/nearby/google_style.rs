@@ -5,7 +5,7 @@
 
 mod number;
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, io::Write};
 
 pub(crate) use self::number::print as print_number;
 
@@ -57,10 +57,11 @@ impl Value {
 /// Prints a whole document, with its final newline.
 #[must_use]
 pub fn print(value: &Value) -> String {
-    let mut out = String::new();
+    let mut out = Vec::new();
     print_at(value, 0, &mut out);
-    out.push('\n');
-    out
+    out.push(b'\n');
+    // All that is printed are texts, and ASCII around them.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// The answer that says that there is none: `status` is one of Google's, and `message`, if any, its reason.
@@ -93,92 +94,92 @@ pub fn frame(body: &[u8]) -> Vec<u8> {
 }
 
 /// Appends a value that begins on a line of so many steps of indentation.
-pub(crate) fn print_at(value: &Value, depth: usize, out: &mut String) {
+pub(crate) fn print_at(value: &Value, depth: usize, out: &mut Vec<u8>) {
     match value {
-        Value::Null => out.push_str("null"),
-        Value::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Value::Whole(number) => out.push_str(&number.to_string()),
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Flag(flag) => out.extend_from_slice(if *flag { b"true" } else { b"false" }),
+        Value::Whole(number) => out.extend_from_slice(number.to_string().as_bytes()),
         Value::Number(number) => print_number(*number, out),
-        Value::Text(text) => print_text(text, out),
+        Value::Text(text) => print_text(text.as_bytes(), out),
         Value::Array(items) => print_array(items, depth, out),
-        Value::Object(members) if members.is_empty() => out.push_str("{}"),
+        Value::Object(members) if members.is_empty() => out.extend_from_slice(b"{}"),
         Value::Object(members) => {
-            out.push('{');
+            out.push(b'{');
             for (number, (key, member)) in members.iter().enumerate() {
                 start_line(number > 0, depth + 1, out);
-                print_text(key, out);
-                out.push_str(" : ");
+                print_text(key.as_bytes(), out);
+                out.extend_from_slice(b" : ");
                 print_at(member, depth + 1, out);
             }
             start_line(false, depth, out);
-            out.push('}');
+            out.push(b'}');
         }
     }
 }
 
 /// On one line if there are few plain values and the line is short, else one item a line.
-fn print_array(items: &[Value], depth: usize, out: &mut String) {
+fn print_array(items: &[Value], depth: usize, out: &mut Vec<u8>) {
     if items.is_empty() {
-        out.push_str("[]");
+        out.extend_from_slice(b"[]");
         return;
     }
     if items.len() * 3 < ARRAY_LINE && items.iter().all(Value::is_plain) {
-        let mut line = "[ ".to_owned();
+        let mut line = b"[ ".to_vec();
         for (number, item) in items.iter().enumerate() {
-            line.push_str(if number > 0 { ", " } else { "" });
+            line.extend_from_slice(if number > 0 { b", " } else { b"" });
             print_at(item, depth, &mut line);
         }
-        line.push_str(" ]");
+        line.extend_from_slice(b" ]");
         if line.len() < ARRAY_LINE {
-            out.push_str(&line);
+            out.extend_from_slice(&line);
             return;
         }
     }
-    out.push('[');
+    out.push(b'[');
     for (number, item) in items.iter().enumerate() {
         start_line(number > 0, depth + 1, out);
         print_at(item, depth + 1, out);
     }
     start_line(false, depth, out);
-    out.push(']');
+    out.push(b']');
 }
 
-fn start_line(comma: bool, depth: usize, out: &mut String) {
-    out.push_str(if comma { ",\n" } else { "\n" });
-    out.extend(std::iter::repeat_n("   ", depth));
+fn start_line(comma: bool, depth: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(if comma { b",\n" } else { b"\n" });
+    out.resize(out.len() + 3 * depth, b' ');
 }
 
 /// Appends a text in quotes.
-pub(crate) fn print_text(text: &str, out: &mut String) {
-    out.push('"');
+pub(crate) fn print_text(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b'"');
     print_escaped(text, out);
-    out.push('"');
+    out.push(b'"');
 }
 
 /// Appends what stands between the quotes of a text.
-pub(crate) fn print_escaped(text: &str, out: &mut String) {
+pub(crate) fn print_escaped(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
-    // What is escaped is ASCII, so it is found byte by byte and the parts between are texts.
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, ..b' ' | b'"' | b'\\' | b'<' | b'>')) {
+    // What is escaped is ASCII, so it is found byte by byte.
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, ..b' ' | b'"' | b'\\' | b'<' | b'>')) {
         let (plain, special) = rest.split_at(at);
-        out.push_str(plain);
-        let mut characters = special.chars();
-        match characters.next().unwrap_or_default() {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
+        out.extend_from_slice(plain);
+        let Some((special, after)) = special.split_first() else { return };
+        match special {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\x08' => out.extend_from_slice(b"\\b"),
+            b'\x0c' => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
             other => {
-                // Writing to a String cannot fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(other));
+                // Writing to memory cannot fail.
+                let _ = write!(out, "\\u{other:04x}");
             }
         }
-        rest = characters.as_str();
+        rest = after;
     }
-    out.push_str(rest);
+    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]

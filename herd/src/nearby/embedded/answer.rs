@@ -10,7 +10,7 @@ use super::{
     kinds::Kind,
     place::{Coordinates, Source, UNITS_PER_DEGREE},
     place_id::print_place_id,
-    plus_code::print_plus_code,
+    plus_code::plus_code,
     search::Hit,
 };
 use crate::nearby::google_style::{Value, print_at, print_escaped, print_number, print_text};
@@ -25,24 +25,24 @@ const RESULT_BYTES: usize = 1280;
 const FRAME_BYTES: usize = 512;
 
 /// The bytes that follow an AT line: the first `bound` of the hits. It is OK also where the bound leaves none of them.
-pub(crate) fn answer(index: &Index, hits: &[Hit], bound: usize) -> String {
+pub(crate) fn answer(index: &Index, hits: &[Hit], bound: usize) -> Vec<u8> {
     let told = hits.get(..bound).unwrap_or(hits);
     let places = index.places(told.iter().map(|hit| hit.rank));
     let places = || places.iter().zip(told).filter_map(|(row, hit)| Some((row.as_ref()?, hit.at)));
     let credits = Credit::ALL.map(|credit| places().any(|(row, _)| credit.covers(row)));
-    let mut out = String::with_capacity(FRAME_BYTES + told.len() * RESULT_BYTES);
-    out.push_str("{\n   \"html_attributions\" : ");
-    out.push_str(CREDITS.get(&credits).map_or("[]", String::as_str));
-    out.push_str(",\n   \"results\" : [");
+    let mut out = Vec::with_capacity(FRAME_BYTES + told.len() * RESULT_BYTES);
+    out.extend_from_slice(b"{\n   \"html_attributions\" : ");
+    out.extend_from_slice(CREDITS.get(&credits).map_or(b"[]", Vec::as_slice));
+    out.extend_from_slice(b",\n   \"results\" : [");
     let start = out.len();
     for (place, at) in places() {
-        out.push_str(if out.len() > start { "," } else { "" });
+        out.extend_from_slice(if out.len() > start { b"," } else { b"" });
         print_result(place, at, &mut out);
     }
-    out.push_str(if out.len() > start { "\n   ]" } else { "]" });
-    out.push_str(",\n   \"status\" : \"");
-    out.push_str(if hits.is_empty() { "ZERO_RESULTS" } else { "OK" });
-    out.push_str("\"\n}\n\n");
+    out.extend_from_slice(if out.len() > start { b"\n   ]" } else { b"]" });
+    out.extend_from_slice(b",\n   \"status\" : \"");
+    out.extend_from_slice(if hits.is_empty() { b"ZERO_RESULTS" } else { b"OK" });
+    out.extend_from_slice(b"\"\n}\n\n");
     out
 }
 
@@ -77,11 +77,11 @@ impl Credit {
 }
 
 /// The array of credits for each choice of [`Credit::ALL`].
-static CREDITS: LazyLock<HashMap<[bool; Credit::ALL.len()], String>> = LazyLock::new(|| {
+static CREDITS: LazyLock<HashMap<[bool; Credit::ALL.len()], Vec<u8>>> = LazyLock::new(|| {
     let choices = [[false, false], [false, true], [true, false], [true, true]];
     let print = |choice: [bool; Credit::ALL.len()]| {
         let chosen = Credit::ALL.iter().zip(choice).filter(|(_, is_chosen)| *is_chosen);
-        let mut printed = String::new();
+        let mut printed = Vec::new();
         let credits = chosen.map(|(credit, _)| Value::text(credit.html())).collect();
         print_at(&Value::Array(credits), 1, &mut printed);
         (choice, printed)
@@ -92,17 +92,21 @@ static CREDITS: LazyLock<HashMap<[bool; Credit::ALL.len()], String>> = LazyLock:
 /// What places of the same types have in common.
 struct Looks {
     /// Up to `geometry`.
-    before: String,
+    before: Vec<u8>,
     /// Between `geometry` and the name.
-    icon: String,
+    icon: Vec<u8>,
     /// The array of types.
-    types: String,
+    types: Vec<u8>,
 }
 
 /// The looks of each kind by its types; indexes hold no others, unless another herd made them.
-static LOOKS: LazyLock<HashMap<String, Looks>> = LazyLock::new(|| {
+static LOOKS: LazyLock<HashMap<Vec<u8>, Looks>> = LazyLock::new(|| {
     let looks = |types: String| (Looks::of(&types), types);
-    Kind::all().iter().map(|kind| looks(kind.types())).map(|(looks, types)| (types, looks)).collect()
+    Kind::all()
+        .iter()
+        .map(|kind| looks(kind.types()))
+        .map(|(looks, types)| (types.into_bytes(), looks))
+        .collect()
 });
 
 impl Looks {
@@ -111,82 +115,82 @@ impl Looks {
         let status =
             if kind.is_political() { "" } else { "\n         \"business_status\" : \"OPERATIONAL\"," };
         let (icon, colour, mask) = (kind.icon(), kind.icon_colour(), kind.icon_mask_base());
-        let mut printed = String::new();
+        let mut printed = Vec::new();
         print_at(&Value::Array(types.split(' ').map(Value::text).collect()), 3, &mut printed);
         Self {
-            before: format!("\n      {{{status}"),
+            before: format!("\n      {{{status}").into_bytes(),
             icon: format!(
                 r#"
          "icon" : "{icon}",
          "icon_background_color" : "{colour}",
          "icon_mask_base_uri" : "{mask}",
          "name" : ""#
-            ),
+            )
+            .into_bytes(),
             types: printed,
         }
     }
 }
 
-fn print_result(place: &PlaceRow<'_>, at: Coordinates, out: &mut String) {
+fn print_result(place: &PlaceRow<'_>, at: Coordinates, out: &mut Vec<u8>) {
     let unusual;
     let looks = match LOOKS.get(place.types) {
         Some(looks) => looks,
         None => {
-            unusual = Looks::of(place.types);
+            unusual = Looks::of(&String::from_utf8_lossy(place.types));
             &unusual
         }
     };
-    out.push_str(&looks.before);
+    out.extend_from_slice(&looks.before);
     print_geometry(at, place.half, out);
-    out.push_str(&looks.icon);
+    out.extend_from_slice(&looks.icon);
     print_escaped(place.name, out);
-    out.push_str("\",\n         \"place_id\" : \"");
+    out.extend_from_slice(b"\",\n         \"place_id\" : \"");
     let id = out.len();
     print_place_id(place.key, out);
     let id = id..out.len();
     print_codes(at, place.locality, out);
-    out.push_str("\n         \"reference\" : \"");
+    out.extend_from_slice(b"\n         \"reference\" : \"");
     out.extend_from_within(id);
     // Documented as "recognised by your application only".
-    out.push_str("\",\n         \"scope\" : \"APP\",\n         \"types\" : ");
-    out.push_str(&looks.types);
+    out.extend_from_slice(b"\",\n         \"scope\" : \"APP\",\n         \"types\" : ");
+    out.extend_from_slice(&looks.types);
     if !place.vicinity.is_empty() {
-        out.push_str(",\n         \"vicinity\" : ");
+        out.extend_from_slice(b",\n         \"vicinity\" : ");
         print_text(place.vicinity, out);
     }
-    out.push_str("\n      }");
+    out.extend_from_slice(b"\n      }");
 }
 
-fn print_codes(at: Coordinates, locality: &str, out: &mut String) {
-    let mut code = String::with_capacity(11);
-    print_plus_code(at, &mut code);
-    out.push_str("\",\n         \"plus_code\" : {");
+fn print_codes(at: Coordinates, locality: &[u8], out: &mut Vec<u8>) {
+    let code = plus_code(at);
+    out.extend_from_slice(b"\",\n         \"plus_code\" : {");
     if !locality.is_empty() {
-        out.push_str("\n            \"compound_code\" : \"");
-        out.push_str(code.get(4..).unwrap_or_default());
-        out.push(' ');
+        out.extend_from_slice(b"\n            \"compound_code\" : \"");
+        out.extend_from_slice(&code[4..]);
+        out.push(b' ');
         print_escaped(locality, out);
-        out.push_str("\",");
+        out.extend_from_slice(b"\",");
     }
-    out.push_str("\n            \"global_code\" : \"");
-    out.push_str(&code);
-    out.push_str("\"\n         },");
+    out.extend_from_slice(b"\n            \"global_code\" : \"");
+    out.extend_from_slice(&code);
+    out.extend_from_slice(b"\"\n         },");
 }
 
-fn print_geometry(at: Coordinates, half: [u32; 2], out: &mut String) {
+fn print_geometry(at: Coordinates, half: [u32; 2], out: &mut Vec<u8>) {
     let (lat, lng) = at.degrees();
     let [height, width] =
         half.map(|units| (f64::from(units) / f64::from(UNITS_PER_DEGREE)).max(POINT_HALF_DEGREES));
-    let pieces = [
+    let pieces: [(&[u8], (f64, f64)); 3] = [
         (
-            r#"
+            br#"
          "geometry" : {
             "location" : {
                "lat" : "#,
             (lat, lng),
         ),
         (
-            r#"
+            br#"
             },
             "viewport" : {
                "northeast" : {
@@ -194,7 +198,7 @@ fn print_geometry(at: Coordinates, half: [u32; 2], out: &mut String) {
             (lat + height, lng + width),
         ),
         (
-            r#"
+            br#"
                },
                "southwest" : {
                   "lat" : "#,
@@ -204,14 +208,14 @@ fn print_geometry(at: Coordinates, half: [u32; 2], out: &mut String) {
     for (number, (piece, (lat, lng))) in pieces.into_iter().enumerate() {
         // Past the antimeridian longitudes go on at the other end.
         let lng = if lng.abs() > 180.0 { lng - 360.0_f64.copysign(lng) } else { lng };
-        out.push_str(piece);
+        out.extend_from_slice(piece);
         print_number(lat.clamp(-90.0, 90.0), out);
-        out.push_str(if number == 0 {
-            ",\n               \"lng\" : "
+        out.extend_from_slice(if number == 0 {
+            b",\n               \"lng\" : "
         } else {
-            ",\n                  \"lng\" : "
+            b",\n                  \"lng\" : "
         });
         print_number(lng, out);
     }
-    out.push_str("\n               }\n            }\n         },");
+    out.extend_from_slice(b"\n               }\n            }\n         },");
 }

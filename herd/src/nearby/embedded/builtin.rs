@@ -65,7 +65,10 @@ fn parse(line: &str) -> Option<(&str, Coordinates, &'static Kind, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nearby::embedded::{circle::Circle, search::search};
+    use crate::nearby::embedded::{
+        circle::Circle,
+        search::{Hit, search},
+    };
 
     const UCLA: (f64, f64) = (34.068_930, -118.445_127);
 
@@ -102,7 +105,8 @@ mod tests {
     fn around_ucla_the_prominent_places_come_first() {
         let index = index().unwrap();
         let hits = search(&index, &Circle::new(UCLA, 10_000.0), 5);
-        let names: Vec<_> = hits.iter().map(|hit| index.place(hit.rank).unwrap().name).collect();
+        let name = |hit: &Hit| str::from_utf8(index.place(hit.rank).unwrap().name).unwrap();
+        let names: Vec<_> = hits.iter().map(name).collect();
         println!("{names:?}");
         assert_eq!(names.len(), 5);
         assert_eq!(names[0], "University of California, Los Angeles", "{names:?}");

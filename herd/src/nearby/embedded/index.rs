@@ -95,19 +95,19 @@ pub(crate) struct Node {
     words: [u32; 2],
 }
 
-/// What the index says about one place.
+/// What the index says about one place, its texts in UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PlaceRow<'a> {
     /// Whose place it is.
     pub(crate) key: PlaceKey,
     /// Its name.
-    pub(crate) name: &'a str,
+    pub(crate) name: &'a [u8],
     /// Google's types, separated by spaces.
-    pub(crate) types: &'a str,
+    pub(crate) types: &'a [u8],
     /// Street and town, or empty.
-    pub(crate) vicinity: &'a str,
+    pub(crate) vicinity: &'a [u8],
     /// Town, region and country as far as known, or empty.
-    pub(crate) locality: &'a str,
+    pub(crate) locality: &'a [u8],
     /// Half height and half width of its viewport in 1e-7 degrees.
     pub(crate) half: [u32; 2],
 }
@@ -243,7 +243,7 @@ impl Index {
         self.places(std::iter::once(rank)).pop().flatten()
     }
 
-    /// The text at an offset, unchecked: its length in two bytes, then UTF-8.
+    /// The text at an offset: its length in two bytes, then UTF-8.
     fn text(&self, offset: u32) -> Option<&[u8]> {
         let rest = self.section(TEXTS).get(usize::try_from(offset).ok()?..)?;
         let (length, rest) = rest.split_first_chunk()?;
@@ -261,16 +261,9 @@ impl Index {
 impl<'a> PlaceRow<'a> {
     /// Reads a row and its texts; `None` in a damaged index.
     fn read([low, high, .., height, width]: [u32; 8], texts: [Option<&'a [u8]>; 4]) -> Option<Self> {
-        let [name, types, vicinity, locality] =
-            texts.map(|text| text.and_then(|text| str::from_utf8(text).ok()));
-        Some(Self {
-            key: PlaceKey::from_bits(u64::from(high) << 32 | u64::from(low)),
-            name: name?,
-            types: types?,
-            vicinity: vicinity?,
-            locality: locality?,
-            half: [height, width],
-        })
+        let [Some(name), Some(types), Some(vicinity), Some(locality)] = texts else { return None };
+        let key = PlaceKey::from_bits(u64::from(high) << 32 | u64::from(low));
+        Some(Self { key, name, types, vicinity, locality, half: [height, width] })
     }
 }
 

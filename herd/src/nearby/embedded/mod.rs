@@ -107,7 +107,7 @@ impl Embedded {
         let bound = usize::from(question.bound);
         // One at least is looked for: whether there is any decides the status.
         let hits = search::search(&self.index, &circle, bound.max(1));
-        answer::answer(&self.index, &hits, bound).into_bytes()
+        answer::answer(&self.index, &hits, bound)
     }
 }
 

@@ -12,8 +12,8 @@ const ROWS: i64 = 180 * 8000;
 /// Cells around the globe; longitude 180 is -180.
 const COLUMNS: i64 = 360 * 8000;
 
-/// Appends the code of a point, for example `85632HF3+HX`.
-pub(crate) fn print_plus_code(point: Coordinates, out: &mut String) {
+/// The code of a point, for example `85632HF3+HX`.
+pub(crate) fn plus_code(point: Coordinates) -> [u8; 11] {
     let units = i64::from(UNITS_PER_DEGREE);
     let mut row = ((i64::from(point.latitude()) + 90 * units) / CELL_UNITS).min(ROWS - 1);
     let mut column = (i64::from(point.longitude()) + 180 * units) / CELL_UNITS % COLUMNS;
@@ -28,7 +28,7 @@ pub(crate) fn print_plus_code(point: Coordinates, out: &mut String) {
         row /= 20;
         column /= 20;
     }
-    out.push_str(str::from_utf8(&code).unwrap_or_default());
+    code
 }
 
 #[cfg(test)]
@@ -46,9 +46,8 @@ mod tests {
             (0.0, 180.0, "62G22222+22"),
         ];
         for (lat, lng, expected) in cases {
-            let mut code = String::new();
-            print_plus_code(Coordinates::from_degrees(lat, lng).unwrap(), &mut code);
-            assert_eq!(code, expected);
+            let code = plus_code(Coordinates::from_degrees(lat, lng).unwrap());
+            assert_eq!(str::from_utf8(&code), Ok(expected));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The one thing to know: an answer has 120 of them, so those of everyday size are printed with one multiplication of
 //! 128 bits, which is exact; the standard library prints the others.
 
-use std::fmt::Write;
+use std::io::Write;
 
 /// Digits that are printed.
 const DIGITS: usize = 16;
@@ -30,12 +30,12 @@ const SIZES: [(f64, usize); 8] =
 const SIZE_MAX: f64 = 1000.0;
 
 /// Appends a number; one that JSON cannot tell is 0.
-pub(crate) fn print(number: f64, out: &mut String) {
+pub(crate) fn print(number: f64, out: &mut Vec<u8>) {
     let size = number.abs();
     match SIZES.iter().find(|(least, _)| size >= *least) {
         Some((_, decimals @ 1..)) if size < SIZE_MAX => {
             if number < 0.0 {
-                out.push('-');
+                out.push(b'-');
             }
             print_exactly(size, *decimals, out);
         }
@@ -44,7 +44,7 @@ pub(crate) fn print(number: f64, out: &mut String) {
 }
 
 /// A number of everyday size, rounded half to even to so many decimals, which makes sixteen digits of it.
-fn print_exactly(size: f64, decimals: usize, out: &mut String) {
+fn print_exactly(size: f64, decimals: usize, out: &mut Vec<u8>) {
     let bits = size.to_bits();
     let scale = POWERS.get(decimals).copied().unwrap_or(1);
     // The number is `fraction` / 2^`shift`: of 0.0001 to 1000 the shift is 43 to 66.
@@ -62,50 +62,22 @@ fn print_exactly(size: f64, decimals: usize, out: &mut String) {
 }
 
 /// Sixteen digits, the last so many of them behind the point, without the zeros that say nothing.
-fn print_digits(digits: u64, decimals: usize, out: &mut String) {
-    // One byte more in front, from where the digits before the point make room for it.
-    let mut text = [b'0'; 1 + DIGITS];
-    let (high, low) = text[1..].split_at_mut(DIGITS / 2);
-    // Two halves, which the processor prints side by side.
-    print_half(digits / POWERS[DIGITS / 2], high);
-    print_half(digits % POWERS[DIGITS / 2], low);
-    let last = text.iter().rposition(|digit| *digit != b'0').unwrap_or(0);
-    let before = DIGITS.saturating_sub(decimals);
-    if before == 0 {
-        out.push_str("0.");
-        out.extend(std::iter::repeat_n('0', decimals.saturating_sub(DIGITS)));
-        out.push_str(str::from_utf8(&text[1..=last]).unwrap_or("0"));
-    } else {
-        text.copy_within(1..=before, 0);
-        text[before] = b'.';
-        // No point before nothing.
-        let end = if last > before { last + 1 } else { before };
-        out.push_str(str::from_utf8(&text[..end]).unwrap_or("0"));
+fn print_digits(digits: u64, decimals: usize, out: &mut Vec<u8>) {
+    let mut text = itoa::Buffer::new();
+    let text = text.format(digits).as_bytes();
+    let told = text.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+    let (before, behind) = text.split_at_checked(DIGITS.saturating_sub(decimals)).unwrap_or((text, &[]));
+    out.extend_from_slice(if before.is_empty() { b"0" } else { before });
+    if told > before.len() {
+        out.push(b'.');
+        out.resize(out.len() + decimals.saturating_sub(DIGITS), b'0');
+        out.extend_from_slice(behind.get(..told - before.len()).unwrap_or_default());
     }
 }
 
-/// Eight digits, the first of which may be zeros.
-fn print_half(number: u64, out: &mut [u8]) {
-    for (pair, power) in out.chunks_exact_mut(2).zip([6, 4, 2, 0]) {
-        let number = number / POWERS[power] % 100;
-        pair.copy_from_slice(&PAIRS.get(usize::try_from(number).unwrap_or(0)).copied().unwrap_or_default());
-    }
-}
-
-/// `00` to `99`.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[b'0'; 2]; 100];
-    let mut number = 0u8;
-    while number < 100 {
-        pairs[number as usize] = [b'0' + number / 10, b'0' + number % 10];
-        number += 1;
-    }
-    pairs
-};
-
-fn print_any(number: f64, out: &mut String) {
+fn print_any(number: f64, out: &mut Vec<u8>) {
     if !number.is_finite() {
-        out.push('0');
+        out.push(b'0');
         return;
     }
     let scientific = format!("{number:.15e}");
@@ -114,10 +86,10 @@ fn print_any(number: f64, out: &mut String) {
     if (-4..16).contains(&exponent) {
         let decimals = usize::try_from(15 - exponent).unwrap_or(0);
         let fixed = format!("{number:.decimals$}");
-        out.push_str(without_zeros(&fixed));
+        out.extend_from_slice(without_zeros(&fixed).as_bytes());
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };
-        // Writing to a String cannot fail.
+        // Writing to memory cannot fail.
         let _ = write!(out, "{}e{sign}{:02}", without_zeros(mantissa), exponent.unsigned_abs());
     }
 }
@@ -134,9 +106,9 @@ mod tests {
     use super::*;
 
     fn printed(number: f64) -> String {
-        let mut out = String::new();
+        let mut out = Vec::new();
         print(number, &mut out);
-        out
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
@@ -186,9 +158,9 @@ mod tests {
                 }),
             ],
         ) {
-            let mut expected = String::new();
+            let mut expected = Vec::new();
             print_any(number, &mut expected);
-            prop_assert_eq!(printed(number), expected);
+            prop_assert_eq!(printed(number), String::from_utf8(expected).unwrap());
         }
     }
 }

@@ -106,7 +106,8 @@ fn places(index: &Index) -> Vec<(String, String, String, (f64, f64))> {
     let hits = search(index, &Circle::new((10.0, 20.0), 5e4), 100);
     let row = |hit: &crate::nearby::embedded::search::Hit| {
         let place = index.place(hit.rank).unwrap();
-        (place.name.into(), place.vicinity.into(), place.types.into(), hit.at.degrees())
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (text(place.name), text(place.vicinity), text(place.types), hit.at.degrees())
     };
     hits.iter().map(row).collect()
 }
@@ -199,7 +200,7 @@ fn several_inputs_become_one_index_and_the_first_of_two_equal_places_counts() {
     assert!(!names.contains(&"A Road") && !names.contains(&"Renamed"));
     let castle = found.iter().find(|place| place.0 == "Old Castle").unwrap();
     assert_eq!(castle.1, "Big City");
-    assert_eq!(index.place(0).unwrap().locality, "Big City, CA, US");
+    assert_eq!(index.place(0).unwrap().locality, b"Big City, CA, US");
 }
 
 #[test]
