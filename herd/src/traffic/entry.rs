@@ -65,21 +65,36 @@ pub(super) struct Entry {
     text_bytes: usize,
 }
 
+/// Text of a block, about. A buffer that had to move as it grows would keep a request waiting for milliseconds.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// Room for what is appended last, the replies to a batch.
+const LAST_BYTES: usize = 32 * 1024;
+
 /// Entries and their text.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
+    blocks: Vec<Block>,
+    /// Empty ones.
+    spare: Vec<Block>,
+    bytes: usize,
+}
+
+/// Some entries in a row, and their text.
+#[derive(Debug, Default)]
+struct Block {
     entries: Vec<Entry>,
     text: Vec<u8>,
 }
 
 impl Buffer {
     pub(super) const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.bytes == 0
     }
 
     /// Bytes in use.
     pub(super) const fn bytes(&self) -> usize {
-        self.text.len() + self.entries.len() * size_of::<Entry>()
+        self.bytes
     }
 
     /// Adds an entry with the text that `write` appends, unless that is nothing.
@@ -90,42 +105,50 @@ impl Buffer {
         at: Timestamp,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        let start = self.text.len();
-        write(&mut self.text);
-        let text_bytes = self.text.len() - start;
+        if self.blocks.last().is_none_or(|block| block.text.len() >= BLOCK_BYTES) {
+            let block = self.spare.pop().unwrap_or_else(|| Block::new(!self.blocks.is_empty()));
+            self.blocks.push(block);
+        }
+        let Some(Block { entries, text }) = self.blocks.last_mut() else { return };
+        let start = text.len();
+        write(text);
+        let text_bytes = text.len() - start;
         if text_bytes > 0 {
-            self.entries.push(Entry { event, party, at, text_bytes });
+            entries.push(Entry { event, party, at, text_bytes });
+            self.bytes += text_bytes + size_of::<Entry>();
         }
     }
 
     /// Takes the last entry back and says how many lines it would have made.
     pub(super) fn undo(&mut self) -> u64 {
-        let Some(entry) = self.entries.pop() else { return 0 };
-        let text = self.text.get(self.text.len() - entry.text_bytes..).unwrap_or_default();
+        let Some(Block { entries, text }) = self.blocks.last_mut() else { return 0 };
+        let Some(entry) = entries.pop() else { return 0 };
+        let start = text.len() - entry.text_bytes;
+        let last = text.get(start..).unwrap_or_default();
         let lines = match entry.event {
-            Event::Reports | Event::Copies => records(text).count(),
+            Event::Reports | Event::Copies => records(last).count(),
             Event::Received | Event::Sent | Event::Came | Event::Went | Event::OldCopies | Event::Lost => {
-                memchr_iter(b'\n', text).count()
+                memchr_iter(b'\n', last).count()
             }
         };
-        self.text.truncate(self.text.len() - entry.text_bytes);
+        text.truncate(start);
+        self.bytes -= entry.text_bytes + size_of::<Entry>();
         lines as u64
     }
 
     /// The entries in order, with their text.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
-        let mut rest = self.text.as_slice();
-        self.entries.iter().map(move |entry| {
-            let (text, after) = rest.split_at_checked(entry.text_bytes).unwrap_or((rest, &[]));
-            rest = after;
-            (entry, text)
-        })
+        self.blocks.iter().flat_map(Block::entries)
     }
 
     /// Empties it and keeps its memory.
     pub(super) fn clear(&mut self) {
-        self.entries.clear();
-        self.text.clear();
+        self.bytes = 0;
+        for mut block in self.blocks.drain(..) {
+            block.entries.clear();
+            block.text.clear();
+            self.spare.push(block);
+        }
     }
 
     /// Gives the memory of an empty buffer back.
@@ -133,5 +156,22 @@ impl Buffer {
         if self.is_empty() {
             drop(mem::take(self));
         }
+    }
+}
+
+impl Block {
+    /// An empty one; one that `follows` another will be filled, so it has its memory at once.
+    fn new(follows: bool) -> Self {
+        let text = Vec::with_capacity(if follows { BLOCK_BYTES + LAST_BYTES } else { 0 });
+        Self { entries: Vec::new(), text }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
+        let mut rest = self.text.as_slice();
+        self.entries.iter().map(move |entry| {
+            let (text, after) = rest.split_at_checked(entry.text_bytes).unwrap_or((rest, &[]));
+            rest = after;
+            (entry, text)
+        })
     }
 }
