@@ -124,8 +124,8 @@ impl Log {
         segment
     }
 
-    /// Appends to `out` up to about `bytes_max` bytes of what follows `from` and does not come from `except`, and
-    /// says where to go on. Records are never cut, and one is always given if there is one.
+    /// Appends to `out`, until it has about `bytes_max` bytes, what follows `from` and does not come from `except`, and
+    /// says where to go on. Records are never cut, and an empty `out` is given one if there is one.
     pub(crate) fn read(
         &self,
         from: LogPosition,
@@ -138,7 +138,7 @@ impl Log {
             return overtaken;
         }
         let following = usize::try_from(self.end - from.0).unwrap_or(usize::MAX);
-        out.reserve(following.min(bytes_max));
+        out.reserve(following.min(bytes_max.saturating_sub(out.len())));
         let mut position = from.0;
         let first = self.segments.partition_point(|segment| segment.start <= from.0).saturating_sub(1);
         for segment in self.segments.range(first.min(self.segments.len())..) {

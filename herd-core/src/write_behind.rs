@@ -11,8 +11,8 @@
 
 use crate::{
     digest::LeafSet,
-    limits::SHARDS,
-    log::{LogPosition, Source},
+    limits::{LINK_PIECE_BYTES, SHARDS},
+    log::{LogPosition, Overtaken, Source},
     node::Node,
     server::Names,
     wire::{block, record},
@@ -137,8 +137,8 @@ impl WriteBehind {
     /// what came meanwhile with it.
     #[must_use]
     pub fn next_batch(&mut self, node: &Node) -> Option<Batch> {
-        let mut records = Vec::new();
-        let until = match node.read_log(self.cursor, Source::NOBODY, BLOCK_BYTES, &mut records) {
+        let (records, read) = self.read(node);
+        let until = match read {
             Ok(until) => until,
             Err(overtaken) => {
                 self.cursor = overtaken.end;
@@ -163,6 +163,18 @@ impl WriteBehind {
             until,
             next_shard,
         })
+    }
+
+    /// A block of what follows the cursor in the log, and where to go on.
+    fn read(&self, node: &Node) -> (Vec<u8>, Result<LogPosition, Overtaken>) {
+        let (mut records, mut from) = (Vec::new(), self.cursor);
+        loop {
+            let bytes_max = BLOCK_BYTES.min(records.len() + LINK_PIECE_BYTES);
+            match node.read_log(from, Source::NOBODY, bytes_max, &mut records) {
+                Ok(until) if until > from => from = until,
+                read => return (records, read),
+            }
+        }
     }
 
     /// Takes note that `batch` was written down, which was the last one offered.

@@ -256,8 +256,8 @@ impl Node {
         self.log_end()
     }
 
-    /// Appends to `out`, which is empty, up to about `bytes_max` bytes of whole records that follow `from` in the log and did
-    /// not come from `except`; says where to go on.
+    /// Appends to `out`, until it has about `bytes_max` bytes, whole records that follow `from` in the log and did not come
+    /// from `except`; says where to go on. Whoever reports waits meanwhile, so little is read at once.
     ///
     /// # Errors
     /// The log no longer holds what follows `from`.
