@@ -23,6 +23,9 @@ const SWEEP_EVERY_NS: u64 = 1_000_000_000;
 /// All links are back when a redial at its longest wait, and one that gets no answer before, are over.
 const LINKS_MAX_NS: u64 = 2 * (REDIAL_LONGEST.as_secs() + HANDSHAKE_MAX.as_secs()) * 1_000_000_000;
 
+/// Until so long after the last fault two that dialled each other may link twice, and one of the two connections has to go.
+const DOUBLES_MAX_NS: u64 = SILENCE_MAX_NS + HANDSHAKE_MAX.as_secs() * 1_000_000_000;
+
 /// A herd that agrees is watched over one more comparison on every link, and until copies that were on their way have come:
 /// full tables may agree by chance before.
 const WATCH_NS: u64 = (COMPARE_EVERY.as_secs() + 1) * 1_000_000_000;
@@ -201,6 +204,9 @@ impl Run<'_> {
                 }
                 Err(_) => {}
             },
+            Phase::Watched(watch) if watch.since < end + DOUBLES_MAX_NS && self.has_lost_links(&watch) => {
+                self.phase = Phase::Linking;
+            }
             Phase::Watched(watch) if now > watch.since + watch_ns => self.end_watch(&watch),
             Phase::Watched(Watch { since, bytes: None, .. }) if now > since + watch_ns - CALM_NS => {
                 let sent = self.world.fabric.report.bytes;
@@ -220,13 +226,6 @@ impl Run<'_> {
     }
 
     fn end_watch(&mut self, watch: &Watch) {
-        let end = millis(self.world.scenario.duration_ms);
-        // Two that dialled each other may have linked a moment before, and one of the two connections has to go.
-        let settled = end + SILENCE_MAX_NS + HANDSHAKE_MAX.as_secs() * 1_000_000_000;
-        if watch.since < settled && self.has_lost_links(watch) {
-            self.phase = Phase::Linking;
-            return;
-        }
         match self.verdict(watch) {
             // Servers sweep at their own times: while reports expire they agree, differ, and agree again.
             Err(_) if self.is_expiring(watch.settling_since) => {
