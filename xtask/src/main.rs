@@ -9,6 +9,7 @@ mod chaos;
 mod broken;
 mod check;
 mod fuzz;
+#[cfg(target_os = "linux")]
 mod hostile;
 mod tally;
 mod tidy;
@@ -54,8 +55,10 @@ fn main() -> ExitCode {
         ("count", rest) => count::run(rest),
         #[cfg(target_os = "linux")]
         ("chaos", rest) => chaos::run(rest),
+        #[cfg(target_os = "linux")]
         ("hostile", rest) => hostile::run(rest),
         // One attack, for `hostile`.
+        #[cfg(target_os = "linux")]
         ("hostile-attack", rest) => hostile::attack(rest),
         ("" | "help" | "--help" | "-h", _) => {
             println!("{HELP}");

@@ -17,6 +17,7 @@ mod race;
 mod paced;
 mod grow;
 mod idle;
+mod provider;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -56,6 +57,8 @@ enum Command {
         #[arg(long, default_value_t = 1_000_000)]
         count: u64,
     },
+    /// Answers every question about places with the same page, as Google would
+    Provider,
     /// Holds connections that keep silent, until standard input ends
     Idle {
         /// The server
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Grow { clients } => grow::run(clients),
         Command::Fill { neighbour, address } => tap::fill(&neighbour, address),
         Command::Places { file, count } => requests::write_places(&file, count),
+        Command::Provider => provider::run(),
         Command::Idle { address, connections } => idle::hold(address, connections),
     };
     match done {

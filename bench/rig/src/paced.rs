@@ -17,7 +17,7 @@ use herd_core::{link::LinkEvent, wire::record::Record};
 
 use crate::{
     percentile_us,
-    requests::{Language, Requests},
+    requests::{Crowd, Language, Requests},
     tap::Tap,
 };
 
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut tap = Tap::dial(&args.neighbour, args.from)?;
     tap.sync()?;
-    let mut requests = Requests::new(Language::Iamat, args.clients, false, 0);
+    let mut requests = Requests::new(Language::Iamat, Crowd::anywhere(args.clients), false, 0);
     let schedule = Schedule::new(args)?;
     requests.pace(schedule.start_clock, schedule.step);
     let sending = thread::spawn(move || Sender::new(stream, requests, schedule)?.send_all());

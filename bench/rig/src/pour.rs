@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use crate::{
     connection::Connection,
     percentile_us,
-    requests::{Language, Requests},
+    requests::{Crowd, Language, Requests},
     settle::Settling,
 };
 
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Clients that report, at random
     #[arg(long, default_value_t = 1_000_000)]
     clients: u64,
+    /// Places in which the clients are, instead of anywhere
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    spots: Option<u64>,
     /// Each client reports once, in turn, however long it takes
     #[arg(long, conflicts_with = "requests")]
     fill: bool,
@@ -89,7 +92,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn pour(args: &Args) -> anyhow::Result<Found> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).context("a clock before 1970")?;
     let time = u64::try_from(since_1970.as_nanos()).context("a clock after 2554")?;
-    let mut run = Run::new(args, Requests::new(args.language, args.clients, args.fill, time))?;
+    let requests =
+        Requests::new(args.language, Crowd { clients: args.clients, spots: args.spots }, args.fill, time);
+    let mut run = Run::new(args, requests)?;
     let settling = match args.others.as_slice() {
         [] => None,
         others => Some(Settling::prepare(args.address, others)?),

@@ -108,6 +108,27 @@ pub(crate) fn write_places(file: &Path, count: u64) -> anyhow::Result<()> {
     out.flush().context("the last places are not written")
 }
 
+/// Who reports.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crowd {
+    pub(crate) clients: u64,
+    /// Places in which they are, if not anywhere.
+    pub(crate) spots: Option<u64>,
+}
+
+impl Crowd {
+    pub(crate) const fn anywhere(clients: u64) -> Self {
+        Self { clients, spots: None }
+    }
+
+    fn place(self, random: &mut Random) -> Place {
+        match self.spots {
+            Some(spots) => Random(random.below(spots)).place(),
+            None => random.place(),
+        }
+    }
+}
+
 /// A place in millionths of a degree.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -131,6 +152,7 @@ impl std::fmt::Display for Degrees {
 #[derive(Debug)]
 pub(crate) struct Requests {
     language: Language,
+    crowd: Crowd,
     bytes: Vec<u8>,
     /// Of one request.
     length: usize,
@@ -146,18 +168,19 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Reports of `clients` clients: at random, or each once in its turn if it `fills`. `time` in nanoseconds is that of
+    /// Reports of a crowd: of its clients at random, or of each once in its turn if it `fills`. `time` in nanoseconds is that of
     /// the first.
-    pub(crate) fn new(language: Language, clients: u64, fills: bool, time: u64) -> Self {
+    pub(crate) fn new(language: Language, crowd: Crowd, fills: bool, time: u64) -> Self {
+        let clients = crowd.clients;
         let mut random = Random(time);
         let mut bytes = Vec::new();
         let count = POOL_MAX.min(usize::try_from(clients).unwrap_or(POOL_MAX).max(1 << 16));
         for _ in 0..count {
             let client = random.below(clients);
-            language.print(client, random.place(), &mut bytes);
+            language.print(client, crowd.place(&mut random), &mut bytes);
         }
         let length = bytes.len() / count;
-        Self { language, bytes, length, next: 0, time, step: 1, fills: fills.then_some(0), random }
+        Self { language, crowd, bytes, length, next: 0, time, step: 1, fills: fills.then_some(0), random }
     }
 
     /// Has the next report be of `time`, and each one `step` nanoseconds later than the one before.
@@ -177,7 +200,7 @@ impl Requests {
         for request in self.bytes.get_mut(start..end).unwrap_or_default().chunks_exact_mut(self.length) {
             if let Some(client) = &mut self.fills {
                 let mut fresh = Vec::with_capacity(self.length);
-                self.language.print(*client, self.random.place(), &mut fresh);
+                self.language.print(*client, self.crowd.place(&mut self.random), &mut fresh);
                 request.copy_from_slice(&fresh);
                 *client += 1;
             }
@@ -239,7 +262,7 @@ mod tests {
 
     /// The second request of a fill.
     fn check(language: Language, expected: &str) {
-        let mut requests = Requests::new(language, 10, true, 1_520_023_934_918_963_997);
+        let mut requests = Requests::new(language, Crowd::anywhere(10), true, 1_520_023_934_918_963_997);
         let range = requests.take(3);
         let second = requests.bytes()[range].chunks(requests.length).nth(1).unwrap();
         assert_eq!(String::from_utf8_lossy(second), expected);
@@ -260,7 +283,8 @@ mod tests {
 
     #[test]
     fn times_only_grow_also_when_the_pool_begins_again() {
-        let mut requests = Requests::new(Language::Iamat, 10, false, 1_520_023_934_999_999_990);
+        let mut requests =
+            Requests::new(Language::Iamat, Crowd::anywhere(10), false, 1_520_023_934_999_999_990);
         let mut last = String::new();
         for _ in 0..200 {
             let range = requests.take(1000);

@@ -152,7 +152,7 @@ impl Results {
         goals.push(Goal::new(&what, Bound::AtMost(150.0), table));
         let record = footprint.map(|found| found.record.median());
         let idle = footprint.map(|found| found.idle);
-        let whatsat = self.whatsat.as_ref().map(Whatsat::rate_on_two_cores);
+        let rates = self.whatsat.as_ref().map(Whatsat::rates_on_two_cores);
         let p99 = self.questions.as_ref().map(|found| found.p99.median());
         let pauses = self.pauses.as_ref();
         let grown = Figure(precise(pauses.map_or(10_000_000, |pauses| pauses.clients)));
@@ -162,8 +162,13 @@ impl Results {
         goals.extend([
             Goal::new("the same, bytes a record", Bound::AtMost(60.0), record),
             Goal::new(&pause, Bound::AtMost(2.0), longest),
-            Goal::new(questions, Bound::AtLeast(100_000.0), whatsat),
-            Goal::new("the same at half that rate: p99, ms", Bound::AtMost(2.0), p99),
+            Goal::new(questions, Bound::AtLeast(100_000.0), rates.map(|[from_index, _]| from_index)),
+            Goal::new(
+                "the same from the cache",
+                Bound::AtLeast(100_000.0),
+                rates.map(|[_, from_cache]| from_cache),
+            ),
+            Goal::new("WHATSAT out of 1,000,000 places at 50,000 a second: p99, ms", Bound::AtMost(2.0), p99),
             Goal::new("memory per idle connection, bytes", Bound::AtMost(8192.0), idle),
         ]);
         goals

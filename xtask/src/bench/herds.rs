@@ -67,6 +67,19 @@ pub(super) fn with_places(index: &Path, core: Core) -> anyhow::Result<Server> {
     serve("Solo", &configuration("with-places", &servers, Keeps::Nothing)?, core).map(|(server, _)| server)
 }
 
+/// A server without neighbours that asks a service of places at this address, as often as it likes.
+///
+/// # Errors
+/// It does not start.
+pub(super) fn with_provider(provider: SocketAddr) -> anyhow::Result<Server> {
+    let servers = format!(
+        "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n[places]\nprovider = \"google\"\napi_key = \"none\"\n\
+         base_url = \"http://{provider}\"\nrequests_per_second = 10000\nrequests_per_day = 1000000000\n"
+    );
+    let file = configuration("with-provider", &servers, Keeps::Nothing)?;
+    serve("Solo", &file, Core::Server).map(|(server, _)| server)
+}
+
 /// A server that has `Tap` for a neighbour, and where that may connect.
 ///
 /// # Errors

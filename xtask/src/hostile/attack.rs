@@ -22,8 +22,10 @@ const SLOW: usize = 2_000;
 const IDLE: usize = 10_000;
 /// Connections from one address, so that the limit on those does not end an attack before it begins.
 const PER_ADDRESS: usize = 1_000;
-/// Reports that are sent at once.
+/// Reports of different clients that each sends in turn.
 const BATCH: usize = 1_000;
+/// Bytes of them that are sent at once: one call that sends more holds up for as long who asks from the same core.
+const PIECE_BYTES: usize = 4 * 1024;
 
 /// A way to harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,14 +209,15 @@ fn flood(
         let sent = Arc::clone(&tally);
         thread::spawn(move || {
             for time in 0.. {
-                if stream.write_all(&reports(&ids, time)).is_err() {
+                let reports = reports(&ids, time);
+                if reports.chunks(PIECE_BYTES).any(|piece| stream.write_all(piece).is_err()) {
                     return;
                 }
                 sent.done.fetch_add(BATCH as u64, Ordering::Relaxed);
             }
         });
         thread::spawn(move || {
-            let mut buffer = vec![0; 256 * 1024];
+            let mut buffer = vec![0; PIECE_BYTES];
             while replies.read(&mut buffer).is_ok_and(|read| read > 0) {}
             tally.closed.fetch_add(1, Ordering::Relaxed);
             let _ = replies.shutdown(Shutdown::Both);

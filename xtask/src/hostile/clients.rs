@@ -8,10 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{AS_USUAL, FIRST, set_own};
+
 /// Threads that ask; each has some connections that it uses in turn.
 const THREADS: usize = 4;
 const CONNECTIONS_PER_THREAD: usize = 10;
-/// Between two requests of a thread.
+/// Between two requests of a thread, in the mean: evenly spread up to twice as long. With equal pauses threads that once
+/// waited for the same thing ask in the same moment for ever after.
 const PAUSE: Duration = Duration::from_millis(4);
 
 /// The clients, connected.
@@ -38,6 +41,8 @@ impl Clients {
 
     /// Has them ask for a while: how long each answer took.
     pub(super) fn ask(&mut self, time: Duration) -> anyhow::Result<Vec<Duration>> {
+        // Threads inherit it. Not for good: who is first and waits for the end of a process may keep it from ending.
+        set_own(FIRST);
         let until = Instant::now() + time;
         let outcomes: Vec<anyhow::Result<Vec<Duration>>> = thread::scope(|scope| {
             let ask = |clients: &'_ mut Vec<Client>| ask_until(clients, until);
@@ -48,6 +53,7 @@ impl Clients {
             };
             threads.into_iter().map(join).collect()
         });
+        set_own(AS_USUAL);
         let latencies = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(latencies.concat())
     }
@@ -69,44 +75,40 @@ fn ask_until(clients: &mut [Client], until: Instant) -> anyhow::Result<Vec<Durat
             client.stream.read_line(&mut reply)?;
             latencies.push(start.elapsed());
             anyhow::ensure!(reply.starts_with("AT "), "no answer to {line:?}: {reply:?}");
-            thread::sleep(PAUSE);
+            thread::sleep(PAUSE.mul_f64(2.0 * fastrand::f64()));
         }
     }
 }
 
-/// How long answers took, round by round.
+/// How long answers took in all rounds. What a shared machine does comes in bursts that fill some rounds and spare others:
+/// over all of them attacks and quiet meet as many.
 #[derive(Debug, Default)]
-pub(super) struct Latencies(Vec<Vec<Duration>>);
+pub(super) struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    pub(super) fn add(&mut self, mut round: Vec<Duration>) {
-        round.sort_unstable();
-        self.0.push(round);
+    pub(super) fn add(&mut self, round: Vec<Duration>) {
+        self.0.extend(round);
+        self.0.sort_unstable();
     }
 
-    pub(super) fn samples(&self) -> usize {
-        self.0.iter().map(Vec::len).sum()
+    pub(super) const fn samples(&self) -> usize {
+        self.0.len()
     }
 
     pub(super) fn p99(&self) -> f64 {
-        self.median_of(99)
+        self.percentile(99)
     }
 
-    /// The median over the rounds of a percentile, in microseconds.
-    fn median_of(&self, percent: usize) -> f64 {
-        let of_round = |round: &Vec<Duration>| {
-            let at = (round.len() * percent / 100).min(round.len().saturating_sub(1));
-            round.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
-        };
-        let mut rounds: Vec<f64> = self.0.iter().map(of_round).collect();
-        rounds.sort_by(f64::total_cmp);
-        rounds.get(rounds.len() / 2).copied().unwrap_or_default()
+    /// In microseconds.
+    fn percentile(&self, percent: usize) -> f64 {
+        let at = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
+        self.0.get(at).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
     }
 }
 
 impl fmt::Display for Latencies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [median, p99, longest] = [50, 99, 100].map(|percent| self.median_of(percent));
+        let [median, p99, longest] = [50, 99, 100].map(|percent| self.percentile(percent));
         write!(f, "{median:6.0} {p99:6.0} {longest:7.0}")
     }
 }

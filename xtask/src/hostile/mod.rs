@@ -2,9 +2,12 @@
 //!
 //! A real server, on one core; on another the clients that ask one at a time in a quiet rate, and before their threads
 //! nobody comes; in a process of its own whoever attacks, in what is left of that core. Rounds without and with an attack
-//! take turns, so that what else the machine does meets both. Not a test: it takes minutes and judges by numbers.
+//! take turns, so that what else the machine does meets both; no core ever sleeps, because waking one takes longer than
+//! an answer does, and an attack would spare others just that. Not a test: it takes minutes and judges by numbers.
 
+mod apart;
 mod attack;
+mod awake;
 mod clients;
 mod server;
 
@@ -22,6 +25,7 @@ use crate::{cargo, root};
 pub(crate) use self::attack::run as attack;
 use self::{
     attack::Attack,
+    awake::Awake,
     clients::{Clients, Latencies},
     server::Herd,
 };
@@ -30,8 +34,8 @@ use self::{
 const RATIO_MAX: f64 = 3.0;
 
 /// The core of the server, and that of everybody else.
-const SERVER_CORE: &str = "0";
-const CLIENT_CORE: &str = "1";
+const SERVER_CORE: usize = 0;
+const CLIENT_CORE: usize = 1;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -57,7 +61,8 @@ pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
         }
     }
     settle();
-    println!("p50, p99 and longest in microseconds, medians of {} rounds; memory in MiB", request.rounds);
+    let _awake = Awake::start(&[SERVER_CORE, CLIENT_CORE])?;
+    println!("p50, p99 and longest in microseconds, of {} rounds; memory in MiB", request.rounds);
     println!(
         "{:10} {:>6} {:>6} {:>7}   {:>6} {:>6} {:>7}  {:>6} {:>8} {:>7}  notes",
         "attack", "quiet", "", "", "under", "attack", "", "ratio", "samples", "memory"
@@ -95,6 +100,8 @@ fn measure(attack: Attack, request: &Request) -> anyhow::Result<f64> {
             herd.wake_neighbour()?;
         }
         notes = running.stop()?;
+        // Its end is not quiet: thousands of connections close at once.
+        let _ = clients.ask(request.time / 2)?;
     }
     if attack == Attack::Stopped {
         notes = format!("{notes}; noticed within {} ms", noticed.as_millis());
@@ -116,7 +123,7 @@ struct Running(Child);
 impl Running {
     fn start(attack: Attack, herd: &Herd) -> anyhow::Result<Self> {
         let this = std::env::current_exe()?;
-        let mut command = on_core(CLIENT_CORE, false, &this);
+        let mut command = on_core(CLIENT_CORE, Turn::BeforeOthers, &this);
         command
             .args(["hostile-attack", attack.name()])
             .arg(herd.line().to_string())
@@ -163,25 +170,56 @@ impl Request {
     }
 }
 
-/// Has this process keep to the clients' core and go before whatever else is there, as far as our rights allow.
+/// Has this process keep to the clients' core, as far as our rights allow.
 fn settle() {
-    let this = std::process::id().to_string();
-    for command in [["taskset", "-cp", CLIENT_CORE, &this], ["chrt", "-fp", "1", &this]] {
-        let [program, arguments @ ..] = command;
-        let done = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-        if !done.is_ok_and(|status| status.success()) {
-            println!("without `{}` other work of this machine shows in what is measured", command.join(" "));
+    let core = CLIENT_CORE.to_string();
+    for command in [["taskset", "-cp", &core], FIRST] {
+        if !set_own(command) {
+            println!(
+                "without `{} PID` other work of this machine shows in what is measured",
+                command.join(" ")
+            );
         }
     }
+    set_own(AS_USUAL);
 }
 
-/// A command that keeps to one core and goes before the work of other sessions, `is_first` before everything.
-fn on_core(core: &str, is_first: bool, program: &Path) -> Command {
-    let policy = if is_first { "chrt -f 1" } else { "chrt -o 0" };
+/// Before whatever else is there, also before what the server writes, which goes before those who attack.
+const FIRST: [&str; 3] = ["chrt", "-fp", "2"];
+const AS_USUAL: [&str; 3] = ["chrt", "-op", "0"];
+
+/// Has a command set something of this process; whether it could.
+fn set_own([program, arguments @ ..]: [&str; 3]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(std::process::id().to_string()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// When a process comes to its turn.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// Before everything.
+    First,
+    /// Before the work of other sessions.
+    BeforeOthers,
+    /// When nobody else wants the core.
+    Last,
+}
+
+/// A command that keeps to one core.
+fn on_core(core: usize, turn: Turn, program: &Path) -> Command {
+    let (niceness, policy) = match turn {
+        Turn::First => ("-10", "chrt -f 1"),
+        Turn::BeforeOthers => ("-10", "chrt -o 0"),
+        Turn::Last => ("19", "chrt -i 0"),
+    };
     let script = format!(
-        "(echo -10 >/proc/self/autogroup) 2>&-; {policy} true 2>&- && set -- {policy} \"$@\"; exec \"$@\""
+        "(echo {niceness} >/proc/self/autogroup) 2>&-; {policy} true 2>&- && set -- {policy} \"$@\"; exec \"$@\""
     );
     let mut command = Command::new("setsid");
-    command.args(["sh", "-c", &script, "sh", "taskset", "-c", core]).arg(program).current_dir(root());
+    command
+        .args(["sh", "-c", &script, "sh", "taskset", "-c", &core.to_string()])
+        .arg(program)
+        .current_dir(root());
     command
 }

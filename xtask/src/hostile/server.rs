@@ -14,7 +14,11 @@ use anyhow::{Context, bail};
 
 use crate::root;
 
-use super::{CLIENT_CORE, SERVER_CORE, on_core};
+use super::{CLIENT_CORE, SERVER_CORE, Turn, apart::Apart, on_core};
+
+/// Where the servers keep their logs and tables. On a disk the kernel's own threads write them, which hold a core for
+/// milliseconds before anybody else gets it, and what they do to one round or another is not the servers' doing.
+const IN_MEMORY: &str = "/dev/shm";
 
 /// Longest wait for anything that is to happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,6 +28,8 @@ pub(super) struct Herd {
     attacked: Server,
     neighbour: Server,
     folder: PathBuf,
+    /// The writers of the attacked one.
+    _writers: Apart,
 }
 
 struct Server {
@@ -33,14 +39,21 @@ struct Server {
 
 impl Herd {
     pub(super) fn start(program: &Path) -> anyhow::Result<Self> {
-        let folder = root().join(format!("target/hostile-{}", std::process::id()));
+        let memory = Path::new(IN_MEMORY);
+        let folder = if memory.is_dir() { memory.to_owned() } else { root().join("target") };
+        let folder = folder.join(format!("herd-hostile-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        let attacked =
-            Server::start(on_core(SERVER_CORE, true, program), "Attacked", &folder, "127.0.0.1:0".parse()?)?;
+        let attacked = Server::start(
+            on_core(SERVER_CORE, Turn::First, program),
+            "Attacked",
+            &folder,
+            "127.0.0.1:0".parse()?,
+        )?;
         let peer = attacked.address("peer")?;
-        let neighbour = Server::start(on_core(CLIENT_CORE, false, program), "Neighbour", &folder, peer)?;
-        attacked.set_log_apart();
-        let herd = Self { attacked, neighbour, folder };
+        let neighbour =
+            Server::start(on_core(CLIENT_CORE, Turn::BeforeOthers, program), "Neighbour", &folder, peer)?;
+        let writers = Apart::keep(attacked.process.id(), CLIENT_CORE)?;
+        let herd = Self { attacked, neighbour, folder, _writers: writers };
         herd.wait_for_link(true)?;
         Ok(herd)
     }
@@ -121,22 +134,6 @@ impl Server {
     fn address(&self, what: &str) -> anyhow::Result<SocketAddr> {
         let found = self.addresses.iter().find(|(known, _)| known == what);
         found.map(|(_, address)| *address).with_context(|| format!("the server says no {what} address"))
-    }
-
-    /// Moves the thread that writes the log to the other core: a machine that is flooded has more than one.
-    fn set_log_apart(&self) {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id()));
-        for thread in threads.into_iter().flatten().flatten() {
-            let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-            let number = thread.file_name().to_string_lossy().into_owned();
-            if name.trim() == "traffic" {
-                for command in [["chrt", "-op", "0", &number], ["taskset", "-cp", CLIENT_CORE, &number]] {
-                    let [program, arguments @ ..] = command;
-                    let mut command = Command::new(program);
-                    let _ = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
-                }
-            }
-        }
     }
 
     fn signal(&self, signal: &str) -> anyhow::Result<()> {
