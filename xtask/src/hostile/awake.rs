@@ -5,7 +5,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use super::{Turn, on_core};
+use super::cores::{Turn, on_core};
 
 /// Shells that turn round and round, each on a core, whenever nobody else wants it; they end with this, or with us.
 pub(super) struct Awake(Vec<Child>);

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AS_USUAL, FIRST, set_own};
+use super::cores::{AS_USUAL, FIRST, set_own};
 
 /// Threads that ask; each has some connections that it uses in turn.
 const THREADS: usize = 4;

@@ -9,12 +9,13 @@ mod apart;
 mod attack;
 mod awake;
 mod clients;
+mod cores;
 mod server;
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::{Child, Stdio},
     time::Duration,
 };
 
@@ -27,15 +28,12 @@ use self::{
     attack::Attack,
     awake::Awake,
     clients::{Clients, Latencies},
+    cores::{CLIENT_CORE, SERVER_CORE, Turn, on_core, settle},
     server::Herd,
 };
 
 /// Others may wait so many times as long as without an attack, 99 times of 100.
 const RATIO_MAX: f64 = 3.0;
-
-/// The core of the server, and that of everybody else.
-const SERVER_CORE: usize = 0;
-const CLIENT_CORE: usize = 1;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -168,58 +166,4 @@ impl Request {
         }
         Ok(request)
     }
-}
-
-/// Has this process keep to the clients' core, as far as our rights allow.
-fn settle() {
-    let core = CLIENT_CORE.to_string();
-    for command in [["taskset", "-cp", &core], FIRST] {
-        if !set_own(command) {
-            println!(
-                "without `{} PID` other work of this machine shows in what is measured",
-                command.join(" ")
-            );
-        }
-    }
-    set_own(AS_USUAL);
-}
-
-/// Before whatever else is there, also before what the server writes, which goes before those who attack.
-const FIRST: [&str; 3] = ["chrt", "-fp", "2"];
-const AS_USUAL: [&str; 3] = ["chrt", "-op", "0"];
-
-/// Has a command set something of this process; whether it could.
-fn set_own([program, arguments @ ..]: [&str; 3]) -> bool {
-    let mut command = Command::new(program);
-    command.args(arguments).arg(std::process::id().to_string()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-/// When a process comes to its turn.
-#[derive(Clone, Copy, Debug)]
-enum Turn {
-    /// Before everything.
-    First,
-    /// Before the work of other sessions.
-    BeforeOthers,
-    /// When nobody else wants the core.
-    Last,
-}
-
-/// A command that keeps to one core.
-fn on_core(core: usize, turn: Turn, program: &Path) -> Command {
-    let (niceness, policy) = match turn {
-        Turn::First => ("-10", "chrt -f 1"),
-        Turn::BeforeOthers => ("-10", "chrt -o 0"),
-        Turn::Last => ("19", "chrt -i 0"),
-    };
-    let script = format!(
-        "(echo {niceness} >/proc/self/autogroup) 2>&-; {policy} true 2>&- && set -- {policy} \"$@\"; exec \"$@\""
-    );
-    let mut command = Command::new("setsid");
-    command
-        .args(["sh", "-c", &script, "sh", "taskset", "-c", &core.to_string()])
-        .arg(program)
-        .current_dir(root());
-    command
 }

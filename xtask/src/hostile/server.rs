@@ -14,7 +14,10 @@ use anyhow::{Context, bail};
 
 use crate::root;
 
-use super::{CLIENT_CORE, SERVER_CORE, Turn, apart::Apart, on_core};
+use super::{
+    apart::Apart,
+    cores::{CLIENT_CORE, SERVER_CORE, Turn, on_core},
+};
 
 /// Where the servers keep their logs and tables. On a disk the kernel's own threads write them, which hold a core for
 /// milliseconds before anybody else gets it, and what they do to one round or another is not the servers' doing.
