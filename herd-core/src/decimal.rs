@@ -147,15 +147,31 @@ pub(crate) fn print_seconds(out: &mut Vec<u8>, nanos: u64) {
     out.extend_from_slice(fraction);
 }
 
+/// The sixteen digits of `value`, which is below 10^16, and how many zeros they end with.
+#[must_use]
+#[inline]
+pub fn sixteen_digits(value: u64) -> ([u8; 16], usize) {
+    let (high, low) = (spread(value / EIGHT_DIGITS), spread(value % EIGHT_DIGITS));
+    let zeros = if low == 0 { 8 + high.leading_zeros() / 8 } else { low.leading_zeros() / 8 };
+    let mut digits = [0; 16];
+    for (place, eight) in digits.chunks_exact_mut(8).zip([high, low]) {
+        place.copy_from_slice(&(eight | (EACH * 0x30)).to_le_bytes());
+    }
+    (digits, zeros as usize)
+}
+
+const EIGHT_DIGITS: u64 = 100_000_000;
+
 /// The digits of `value` behind zeros, and where the first one stands that is none of these.
 #[inline]
 fn digits_of(value: u64) -> ([u8; 24], usize) {
-    const EIGHT: u64 = 100_000_000;
     let mut digits = [0; 24];
     let (mut start, mut is_zero) = (0, true);
-    for (place, group) in
-        digits.chunks_exact_mut(8).zip([value / EIGHT / EIGHT, value / EIGHT % EIGHT, value % EIGHT])
-    {
+    for (place, group) in digits.chunks_exact_mut(8).zip([
+        value / EIGHT_DIGITS / EIGHT_DIGITS,
+        value / EIGHT_DIGITS % EIGHT_DIGITS,
+        value % EIGHT_DIGITS,
+    ]) {
         let eight = spread(group);
         if is_zero {
             start += (eight.trailing_zeros() / 8) as usize;
@@ -188,6 +204,16 @@ mod tests {
                 let digits = (spread(value) | (EACH * 0x30)).to_le_bytes();
                 assert_eq!(str::from_utf8(&digits), Ok(format!("{value:08}").as_str()));
             }
+        }
+    }
+
+    #[test]
+    fn sixteen_digits_are_those_that_the_library_prints() {
+        for value in (0..16).map(power_of_ten).flat_map(|power| [power - 1, power, 37 * power % 10_000]) {
+            let (digits, zeros) = sixteen_digits(value);
+            let expected = format!("{value:016}");
+            assert_eq!(str::from_utf8(&digits), Ok(expected.as_str()));
+            assert_eq!(zeros, 16 - expected.trim_end_matches('0').len());
         }
     }
 

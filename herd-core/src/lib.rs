@@ -5,7 +5,7 @@
 //! binary on real sockets, `herd-sim` on simulated ones) turns the world into inputs and outputs into effects.
 
 pub mod limits;
-mod decimal;
+pub mod decimal;
 mod prefetch;
 pub mod time;
 pub mod position;

@@ -5,6 +5,8 @@
 
 use std::io::Write;
 
+use herd_core::decimal::sixteen_digits;
+
 /// Digits that are printed.
 const DIGITS: usize = 16;
 
@@ -63,10 +65,9 @@ fn print_exactly(size: f64, decimals: usize, out: &mut Vec<u8>) {
 
 /// Sixteen digits, the last so many of them behind the point, without the zeros that say nothing.
 fn print_digits(digits: u64, decimals: usize, out: &mut Vec<u8>) {
-    let mut text = itoa::Buffer::new();
-    let text = text.format(digits).as_bytes();
-    let told = text.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
-    let (before, behind) = text.split_at_checked(DIGITS.saturating_sub(decimals)).unwrap_or((text, &[]));
+    let (text, zeros) = sixteen_digits(digits);
+    let told = DIGITS - zeros;
+    let (before, behind) = text.split_at_checked(DIGITS.saturating_sub(decimals)).unwrap_or((&text, &[]));
     out.extend_from_slice(if before.is_empty() { b"0" } else { before });
     if told > before.len() {
         out.push(b'.');
