@@ -26,7 +26,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         page.len()
     );
     thread::scope(|scope| {
-        for stream in listener.incoming().map_while(Result::ok) {
+        for stream in listener.incoming().filter_map(Result::ok) {
             // Whoever hangs up has heard enough.
             scope.spawn(|| drop(converse(stream, answer.as_bytes())));
         }

@@ -65,7 +65,7 @@ pub(super) struct Entry {
     text_bytes: usize,
 }
 
-/// Text of a block, about. A buffer that had to move as it grows would keep a request waiting for milliseconds.
+/// Bytes of a block, about. A buffer that had to move as it grows would keep a request waiting for milliseconds.
 const BLOCK_BYTES: usize = 256 * 1024;
 
 /// Room for what is appended last, the replies to a batch.
@@ -105,7 +105,7 @@ impl Buffer {
         at: Timestamp,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
-        if self.blocks.last().is_none_or(|block| block.text.len() >= BLOCK_BYTES) {
+        if self.blocks.last().is_none_or(|block| block.bytes() >= BLOCK_BYTES) {
             let block = self.spare.pop().unwrap_or_else(|| Block::new(!self.blocks.is_empty()));
             self.blocks.push(block);
         }
@@ -141,13 +141,15 @@ impl Buffer {
         self.blocks.iter().flat_map(Block::entries)
     }
 
-    /// Empties it and keeps its memory.
+    /// Empties it and keeps its memory, but that of blocks that grew beyond their size.
     pub(super) fn clear(&mut self) {
         self.bytes = 0;
         for mut block in self.blocks.drain(..) {
             block.entries.clear();
             block.text.clear();
-            self.spare.push(block);
+            if block.text.capacity() <= BLOCK_BYTES + LAST_BYTES {
+                self.spare.push(block);
+            }
         }
     }
 
@@ -166,6 +168,10 @@ impl Block {
         Self { entries: Vec::new(), text }
     }
 
+    const fn bytes(&self) -> usize {
+        self.text.len() + self.entries.len() * size_of::<Entry>()
+    }
+
     fn entries(&self) -> impl Iterator<Item = (&Entry, &[u8])> {
         let mut rest = self.text.as_slice();
         self.entries.iter().map(move |entry| {
@@ -173,5 +179,55 @@ impl Block {
             rest = after;
             (entry, text)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTY: Party = Party { channel: Channel::Log, peer: None };
+
+    #[test]
+    fn what_waits_is_told_in_order_and_is_never_moved() {
+        let mut buffer = Buffer::default();
+        let line = |number: usize| format!("{number:2999}\n").into_bytes();
+        // The second time over in blocks that were used before.
+        for _ in 0..2 {
+            let mut first = None;
+            for number in 0..1000 {
+                buffer.append(Event::Sent, PARTY, Timestamp::default(), |text| text.extend(line(number)));
+                buffer.append(Event::Sent, PARTY, Timestamp::default(), |_| ());
+                if number == 100 {
+                    first = buffer.entries().next().map(|(_, text)| text.as_ptr());
+                }
+            }
+            assert_eq!(buffer.entries().next().map(|(_, text)| text.as_ptr()), first);
+            assert!(
+                buffer.blocks.len() > 10
+                    && buffer.blocks.iter().all(|block| block.text.capacity() < 2 * BLOCK_BYTES)
+            );
+            assert_eq!(buffer.bytes(), 1000 * (3000 + size_of::<Entry>()));
+            assert_eq!(buffer.undo(), 1);
+            assert!(buffer.entries().map(|(_, text)| text).eq((0..999).map(line)));
+            buffer.clear();
+            assert!(buffer.is_empty() && buffer.entries().next().is_none());
+        }
+        buffer.release();
+        assert!(buffer.blocks.is_empty() && buffer.spare.is_empty());
+    }
+
+    #[test]
+    fn entries_without_text_fill_blocks_too_and_a_block_that_grew_is_not_kept() {
+        let mut buffer = Buffer::default();
+        for _ in 0..10_000 {
+            buffer.append(Event::Received, PARTY, Timestamp::default(), |text| text.push(b'\n'));
+        }
+        assert!(buffer.blocks.len() > 1);
+        buffer.clear();
+        let kept = buffer.spare.len();
+        buffer.append(Event::Copies, PARTY, Timestamp::default(), |text| text.resize(4 * BLOCK_BYTES, b'\n'));
+        buffer.clear();
+        assert_eq!(buffer.spare.len(), kept - 1);
     }
 }

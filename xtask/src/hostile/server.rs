@@ -32,7 +32,7 @@ pub(super) struct Herd {
     neighbour: Server,
     folder: PathBuf,
     /// The writers of the attacked one.
-    _writers: Apart,
+    writers: Option<Apart>,
 }
 
 struct Server {
@@ -56,7 +56,7 @@ impl Herd {
         let neighbour =
             Server::start(on_core(CLIENT_CORE, Turn::BeforeOthers, program), "Neighbour", &folder, peer)?;
         let writers = Apart::keep(attacked.process.id(), CLIENT_CORE)?;
-        let herd = Self { attacked, neighbour, folder, _writers: writers };
+        let herd = Self { attacked, neighbour, folder, writers: Some(writers) };
         herd.wait_for_link(true)?;
         Ok(herd)
     }
@@ -149,6 +149,8 @@ impl Server {
 
 impl Drop for Herd {
     fn drop(&mut self) {
+        // First, or it would look after whoever is given the number next.
+        self.writers = None;
         for server in [&mut self.attacked, &mut self.neighbour] {
             let _ = server.process.kill();
             let _ = server.process.wait();
