@@ -73,7 +73,7 @@ pub(super) fn with_places(index: &Path, core: Core) -> anyhow::Result<Server> {
 /// It does not start.
 pub(super) fn with_provider(provider: SocketAddr) -> anyhow::Result<Server> {
     let servers = format!(
-        "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n[places]\nprovider = \"google\"\napi_key = \"none\"\n\
+        "[servers.Solo]\nlisten.line = \"127.0.0.1:0\"\n[places]\nprovider = \"google\"\napi_key = \"made-up-and-asked-by-nobody\"\n\
          base_url = \"http://{provider}\"\nrequests_per_second = 10000\nrequests_per_day = 1000000000\n"
     );
     let file = configuration("with-provider", &servers, Keeps::Nothing)?;
