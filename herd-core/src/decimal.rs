@@ -119,7 +119,8 @@ fn leading_digits(text: [u8; 8]) -> (u64, usize) {
 }
 
 /// Ten to the `exponent`, for exponents up to 19.
-pub(crate) const fn power_of_ten(exponent: usize) -> u64 {
+#[must_use]
+pub const fn power_of_ten(exponent: usize) -> u64 {
     const POWERS: [u64; 20] = {
         let mut powers = [1; 20];
         let mut i = 1;

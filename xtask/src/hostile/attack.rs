@@ -24,7 +24,7 @@ const IDLE: usize = 10_000;
 const PER_ADDRESS: usize = 1_000;
 /// Reports of different clients that each sends in turn.
 const BATCH: usize = 1_000;
-/// Bytes of them that are sent at once: one call that sends more holds up for as long who asks from the same core.
+/// Bytes that are sent or read at once: one call that moves more holds up for as long who asks from the same core.
 const PIECE_BYTES: usize = 4 * 1024;
 
 /// A way to harm.

@@ -5,24 +5,10 @@
 
 use std::io::Write;
 
-use herd_core::decimal::sixteen_digits;
+use herd_core::decimal::{power_of_ten, sixteen_digits};
 
 /// Digits that are printed.
 const DIGITS: usize = 16;
-
-/// The largest power of ten that a number of everyday size is multiplied with.
-const SCALE_MAX: usize = 19;
-
-/// Powers of ten: all that fit in 64 bits.
-const POWERS: [u64; SCALE_MAX + 1] = {
-    let mut powers = [1; SCALE_MAX + 1];
-    let mut at = 1;
-    while at < powers.len() {
-        powers[at] = powers[at - 1] * 10;
-        at += 1;
-    }
-    powers
-};
 
 /// Everyday sizes by their first digit's place, the largest first: at least so much, so many decimals.
 const SIZES: [(f64, usize); 8] =
@@ -48,7 +34,7 @@ pub(crate) fn print(number: f64, out: &mut Vec<u8>) {
 /// A number of everyday size, rounded half to even to so many decimals, which makes sixteen digits of it.
 fn print_exactly(size: f64, decimals: usize, out: &mut Vec<u8>) {
     let bits = size.to_bits();
-    let scale = POWERS.get(decimals).copied().unwrap_or(1);
+    let scale = power_of_ten(decimals);
     // The number is `fraction` / 2^`shift`: of 0.0001 to 1000 the shift is 43 to 66.
     let shift = (1075 - (bits >> 52)) & 127;
     let fraction = bits & ((1 << 52) - 1) | 1 << 52;
@@ -57,7 +43,7 @@ fn print_exactly(size: f64, decimals: usize, out: &mut Vec<u8>) {
     let (whole, rest, half) = (product >> shift, product & ((1 << shift) - 1), 1 << (shift - 1));
     let rounds_up = rest > half || rest == half && whole & 1 == 1;
     match u64::try_from(whole).map(|whole| whole + u64::from(rounds_up)) {
-        Ok(rounded) if rounded < POWERS[DIGITS] => print_digits(rounded, decimals, out),
+        Ok(rounded) if rounded < power_of_ten(DIGITS) => print_digits(rounded, decimals, out),
         // Rounded up to the next power of ten.
         _ => print_any(size, out),
     }
