@@ -39,11 +39,9 @@ fn check_records(mut bytes: &[u8]) {
         let (mut location, mut time) = (Vec::new(), Vec::new());
         record.print_location(&mut location);
         record.print_time(&mut time);
-        let iamat = Iamat {
-            client: ClientId::new(record.client()).unwrap(),
-            location: Location::parse(&location).unwrap(),
-            time: ClientTime::parse(&time).unwrap(),
-        };
+        let client = ClientId::new(record.client()).unwrap();
+        let iamat =
+            Iamat::new(client, Location::parse(&location).unwrap(), ClientTime::parse(&time).unwrap());
         let receipt = Receipt {
             server: record.server(),
             received_at: record.received_at(),

@@ -34,6 +34,16 @@ pub struct Iamat<'a> {
     pub location: Location<'a>,
     /// When, by the client's own clock.
     pub time: ClientTime<'a>,
+    /// All three in one piece as a reply repeats them, if the client put one space between them.
+    pub(crate) words: Option<&'a [u8]>,
+}
+
+impl<'a> Iamat<'a> {
+    /// The claim of `client`.
+    #[must_use]
+    pub const fn new(client: ClientId<'a>, location: Location<'a>, time: ClientTime<'a>) -> Self {
+        Self { client, location, time, words: None }
+    }
 }
 
 /// A question about the surroundings of a client.
@@ -95,6 +105,13 @@ impl<'a> ClientId<'a> {
     /// Checks a field of a line, which is neither empty nor has white space in it.
     pub(crate) fn from_field(field: &'a [u8]) -> Option<Self> {
         (field.is_ascii() || str::from_utf8(field).is_ok()).then_some(Self(field))
+    }
+
+    /// A field that was seen to be of ASCII.
+    #[inline(always)]
+    pub(crate) const fn of_ascii_field(field: &'a [u8]) -> Self {
+        debug_assert!(field.is_ascii(), "whoever read it looked at each byte");
+        Self(field)
     }
 
     /// The ID's bytes.

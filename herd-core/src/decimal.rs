@@ -84,11 +84,7 @@ impl<'a> Digits<'a> {
     /// The digits at the start of `text`, at least one, and what follows them.
     #[inline(always)]
     fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (mut value, mut end) = text.first_chunk().map_or((0, 0), |eight| leading_digits(*eight));
-        if end > 0 && end < 8 {
-            let (text, rest) = text.split_at_checked(end)?;
-            return Some((Self { text, value }, rest));
-        }
+        let (mut value, mut end) = (0_u64, 0);
         while let Some(byte) = text.get(end) {
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
@@ -102,20 +98,20 @@ impl<'a> Digits<'a> {
     }
 }
 
-/// The value of the digits that eight bytes begin with, and how many these are: all at once, as pairs, as fours, as a whole
-/// (D. Lemire, "Quickly parsing eight digits", 2018).
+/// The value of the digits that eight bytes (the first one lowest) begin with, and how many these are: all at once, as pairs,
+/// as fours, as a whole (D. Lemire, "Quickly parsing eight digits", 2018). The value of no digits means nothing.
 #[inline(always)]
-fn leading_digits(text: [u8; 8]) -> (u64, usize) {
-    let digits = u64::from_le_bytes(text) ^ (EACH * 0x30);
+pub(crate) const fn leading_digits(text: u64) -> (u64, u8) {
+    let digits = text ^ (EACH * 0x30);
     // The top bit of a byte that is above nine, and perhaps of those after it: the first is what counts.
     let others = (digits | digits.wrapping_add(EACH * 0x76)) & (EACH << 7);
     let bits = others.trailing_zeros() & !7;
     // What is no digit makes room for zeros in front of the digits.
-    let digits = digits.checked_shl(64 - bits).unwrap_or_default();
+    let digits = digits.wrapping_shl(64 - bits);
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
     let all = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff;
-    (all, (bits / 8) as usize)
+    (all, (bits / 8).to_le_bytes()[0])
 }
 
 /// Ten to the `exponent`, for exponents up to 19.
@@ -140,12 +136,20 @@ pub(crate) fn print_whole(out: &mut Vec<u8>, value: u64, width: usize) {
 }
 
 /// Appends `nanos` as seconds, with all nine digits of the fraction.
+#[inline]
 pub(crate) fn print_seconds(out: &mut Vec<u8>, nanos: u64) {
-    let (digits, start) = digits_of(nanos);
-    let (seconds, fraction) = digits.split_at(digits.len() - 9);
-    out.extend_from_slice(&seconds[start.min(seconds.len() - 1)..]);
-    out.push(b'.');
-    out.extend_from_slice(fraction);
+    let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    if seconds < EIGHT_DIGITS {
+        // Up to three years: what is in front of the first digit is shifted out.
+        let eight = spread(seconds);
+        let zeros = (eight.trailing_zeros() / 8).min(7) as usize;
+        out.extend_from_slice(&((eight | EACH * 0x30) >> (8 * zeros)).to_le_bytes());
+        out.truncate(out.len() - zeros);
+    } else {
+        print_whole(out, seconds, 1);
+    }
+    let [a, b, c, d, e, f, g, h] = (spread(fraction / 10) | EACH * 0x30).to_le_bytes();
+    out.extend_from_slice(&[b'.', a, b, c, d, e, f, g, h, b'0' + (fraction % 10).to_le_bytes()[0]]);
 }
 
 /// The sixteen digits of `value`, which is below 10^16, and how many zeros they end with.

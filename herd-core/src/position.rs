@@ -16,8 +16,7 @@ const FRACTION_DIGITS_USED: usize = 13;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location<'a> {
     text: &'a [u8],
-    latitude: Coordinate,
-    longitude: Coordinate,
+    packed: Option<PackedLocation>,
 }
 
 impl<'a> Location<'a> {
@@ -34,20 +33,15 @@ impl<'a> Location<'a> {
     /// assert!(Location::parse(b"+90.0000000000000000001-118").is_none());
     /// ```
     #[must_use]
-    #[inline(always)]
     pub fn parse(text: &'a [u8]) -> Option<Self> {
-        let (location, rest) = Self::take(text)?;
-        rest.is_empty().then_some(location)
+        let (latitude, longitude) = sides(text)?;
+        Some(Self { text, packed: PackedLocation::of(latitude, longitude, text.ends_with(b"/")) })
     }
 
-    /// The location at the start of `text`, and what follows it.
+    /// What was read of a text with up to seven fraction digits on either side, and no closing `/`.
     #[inline(always)]
-    pub(crate) fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (latitude, rest) = Coordinate::take(text, LATITUDE)?;
-        let (longitude, rest) = Coordinate::take(rest, LONGITUDE)?;
-        let rest = rest.strip_prefix(b"/").unwrap_or(rest);
-        let text = text.get(..text.len() - rest.len())?;
-        Some((Self { text, latitude, longitude }, rest))
+    pub(crate) fn of_usual(text: &'a [u8], latitude: Coordinate, longitude: Coordinate) -> Self {
+        Self { text, packed: PackedLocation::of(latitude, longitude, false) }
     }
 
     /// The text, byte for byte.
@@ -59,29 +53,29 @@ impl<'a> Location<'a> {
     /// The point meant.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position { latitude: self.latitude.degrees(), longitude: self.longitude.degrees() }
+        self.packed.map_or_else(|| self.position_of_text(), PackedLocation::position)
+    }
+
+    fn position_of_text(&self) -> Position {
+        // It was checked; the fallback can never be reached.
+        let degrees = |side: Coordinate| side.degrees();
+        let sides = sides(self.text).map(|(latitude, longitude)| (degrees(latitude), degrees(longitude)));
+        let (latitude, longitude) = sides.unwrap_or_default();
+        Position { latitude, longitude }
     }
 
     /// The location without its text, if the text follows from the numbers.
     #[must_use]
-    pub fn packed(&self) -> Option<PackedLocation> {
-        let (latitude, longitude) = (self.latitude, self.longitude);
-        if latitude.fraction_digits.max(longitude.fraction_digits) > PACKED_FRACTION_DIGITS_MAX {
-            return None;
-        }
-        let layout = u16::from(latitude.is_negative)
-            | u16::from(longitude.is_negative) << 1
-            | u16::from(self.text.ends_with(b"/")) << 2
-            | u16::from(latitude.integer_digits) << 3
-            | u16::from(longitude.integer_digits) << 5
-            | u16::from(latitude.fraction_digits) << 7
-            | u16::from(longitude.fraction_digits) << 10;
-        Some(PackedLocation {
-            layout,
-            latitude: u32::try_from(latitude.magnitude).ok()?,
-            longitude: u32::try_from(longitude.magnitude).ok()?,
-        })
+    pub const fn packed(&self) -> Option<PackedLocation> {
+        self.packed
     }
+}
+
+/// Latitude and longitude of a location's whole text.
+fn sides(text: &[u8]) -> Option<(Coordinate, Coordinate)> {
+    let (latitude, rest) = Coordinate::take(text, LATITUDE)?;
+    let (longitude, rest) = Coordinate::take(rest, LONGITUDE)?;
+    matches!(rest, b"" | b"/").then_some((latitude, longitude))
 }
 
 /// A location whose text follows from its numbers: at most seven fraction digits on either side. Ten bytes.
@@ -97,6 +91,25 @@ pub struct PackedLocation {
 }
 
 impl PackedLocation {
+    #[inline(always)]
+    fn of(latitude: Coordinate, longitude: Coordinate, is_closed: bool) -> Option<Self> {
+        if latitude.fraction_digits.max(longitude.fraction_digits) > PACKED_FRACTION_DIGITS_MAX {
+            return None;
+        }
+        let layout = u16::from(latitude.is_negative)
+            | u16::from(longitude.is_negative) << 1
+            | u16::from(is_closed) << 2
+            | u16::from(latitude.integer_digits) << 3
+            | u16::from(longitude.integer_digits) << 5
+            | u16::from(latitude.fraction_digits) << 7
+            | u16::from(longitude.fraction_digits) << 10;
+        Some(Self {
+            layout,
+            latitude: u32::try_from(latitude.magnitude).ok()?,
+            longitude: u32::try_from(longitude.magnitude).ok()?,
+        })
+    }
+
     /// Layout, latitude, longitude, each little-endian.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 10] {
@@ -161,27 +174,26 @@ impl PackedLocation {
 
 /// What may be on one side of a location.
 #[derive(Clone, Copy, Debug)]
-struct Range {
-    integer_digits_max: u8,
-    degrees_max: u64,
+pub(crate) struct Range {
+    pub(crate) integer_digits_max: u8,
+    pub(crate) degrees_max: u64,
 }
 
-const LATITUDE: Range = Range { integer_digits_max: 2, degrees_max: 90 };
-const LONGITUDE: Range = Range { integer_digits_max: 3, degrees_max: 180 };
+pub(crate) const LATITUDE: Range = Range { integer_digits_max: 2, degrees_max: 90 };
+pub(crate) const LONGITUDE: Range = Range { integer_digits_max: 3, degrees_max: 180 };
 
 /// One side of a location: `magnitude` is its digits as one integer, of which the last `fraction_digits` (cut at
 /// [`FRACTION_DIGITS_USED`]) stand behind the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Coordinate {
-    is_negative: bool,
-    integer_digits: u8,
-    fraction_digits: u8,
-    magnitude: u64,
+pub(crate) struct Coordinate {
+    pub(crate) is_negative: bool,
+    pub(crate) integer_digits: u8,
+    pub(crate) fraction_digits: u8,
+    pub(crate) magnitude: u64,
 }
 
 impl Coordinate {
     /// The coordinate at the start of `text`, and what follows it.
-    #[inline(always)]
     fn take(text: &[u8], range: Range) -> Option<(Self, &[u8])> {
         let (is_negative, unsigned) = match text.split_first()? {
             (b'+', rest) => (false, rest),

@@ -108,7 +108,6 @@ impl<'a> ClientTime<'a> {
     /// assert!(ClientTime::parse(b"9223372036.854775808").is_none());
     /// ```
     #[must_use]
-    #[inline(always)]
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let decimal = Decimal::parse(text)?;
         let seconds = decimal.whole()?;
@@ -116,6 +115,21 @@ impl<'a> ClientTime<'a> {
         let at = Timestamp(nanos);
         let is_packed = decimal.fraction_digits() <= 9 && (decimal.integer_digits() == 1 || text[0] != b'0');
         let packed_digits = u8::try_from(decimal.fraction_digits()).ok().filter(|_| is_packed);
+        (at <= Timestamp::MAX).then_some(Self { text, at, packed_digits })
+    }
+
+    /// What was read of a text with up to ten digits before the point and nine after it.
+    #[inline(always)]
+    pub(crate) fn of_usual(
+        text: &'a [u8],
+        seconds: u64,
+        integer_digits: u8,
+        nanos: u64,
+        fraction_digits: u8,
+    ) -> Option<Self> {
+        let at = Timestamp(seconds * NANOS_PER_SECOND + nanos);
+        let is_packed = integer_digits == 1 || text.first() != Some(&b'0');
+        let packed_digits = is_packed.then_some(fraction_digits);
         (at <= Timestamp::MAX).then_some(Self { text, at, packed_digits })
     }
 

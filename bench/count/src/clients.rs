@@ -9,7 +9,7 @@ use herd_core::{
     node::{Answer, Node},
     wire::{
         line,
-        lines::{Line, LineSplitter},
+        lines::LineSplitter,
     },
 };
 
@@ -48,9 +48,7 @@ pub(crate) fn print() -> anyhow::Result<Work> {
     Ok(Box::new(move |_| {
         out.clear();
         for iamat in &iamats {
-            let (client, location, time) =
-                (iamat.client.as_bytes(), iamat.location.text(), iamat.time.text());
-            line::print_at(&mut out, SERVER, black_box(263_873_386), client, location, time);
+            line::print_reply(&mut out, SERVER, black_box(263_873_386), iamat);
         }
         black_box(&out);
         Ok(())
@@ -100,18 +98,16 @@ pub(crate) fn request(batch: usize) -> anyhow::Result<Work> {
         for read in rounds.get(round).context("no such round")? {
             out.clear();
             let split = splitter.split(read);
-            let parsed = split.lines().map(|line| match line {
-                Line::Whole(line) => line::parse(line, &LIMITS),
-                Line::TooLong(_) => Command::Invalid,
-            });
-            let commands: Vec<Command<'_>> = parsed.collect();
+            let mut lines = split.lines();
+            let mut commands = Vec::with_capacity(batch);
+            while let Some((_, command)) = line::next(&mut lines, &LIMITS) {
+                commands.push(command);
+            }
             let mut answers = Vec::with_capacity(commands.len());
             black_box(node.apply(&commands, clock(round + 1), &mut answers));
             for (command, answer) in commands.iter().zip(&answers) {
                 if let (Command::Iamat(iamat), Answer::Taken { skew_nanos }) = (command, answer) {
-                    let (client, location, time) =
-                        (iamat.client.as_bytes(), iamat.location.text(), iamat.time.text());
-                    line::print_at(&mut out, SERVER, *skew_nanos, client, location, time);
+                    line::print_reply(&mut out, SERVER, *skew_nanos, iamat);
                 }
             }
             ensure!(out.starts_with(b"AT "), "no reply");

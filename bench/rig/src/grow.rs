@@ -37,7 +37,7 @@ pub(crate) fn run(clients: u64) -> anyhow::Result<()> {
     for number in 0..clients {
         let id = format!("client-{number:013}");
         let client = ClientId::new(id.as_bytes()).context("an ID")?;
-        let command = [Command::Iamat(Iamat { client, location, time })];
+        let command = [Command::Iamat(Iamat::new(client, location, time))];
         answers.clear();
         let (began, began_at) = (cpu_time()?, Instant::now());
         node.apply(&command, clock, &mut answers);

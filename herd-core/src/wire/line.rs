@@ -10,6 +10,27 @@ use crate::{
     time::ClientTime,
 };
 
+use super::{
+    lines::{Line, Lines},
+    usual,
+};
+
+/// Takes the next line off `lines`, with the command that it holds.
+#[inline]
+pub fn next<'a>(lines: &mut Lines<'a>, limits: &QuestionLimits) -> Option<(Line<'a>, Command<'a>)> {
+    if let Some((iamat, rest)) = usual::iamat(lines.ahead())
+        && let Some(line) = lines.take_until(rest)
+    {
+        return Some((Line::Whole(line), Command::Iamat(iamat)));
+    }
+    let line = lines.next()?;
+    let command = match line {
+        Line::Whole(line) => parse(line, limits),
+        Line::TooLong(_) => Command::Invalid,
+    };
+    Some((line, command))
+}
+
 /// The command that a line (without its LF) holds.
 ///
 /// ```
@@ -22,29 +43,22 @@ use crate::{
 /// assert_eq!(line::parse(b"WHATSAT kiwi 51 5", &limits), Command::Invalid);
 /// ```
 #[must_use]
-#[inline]
 pub fn parse<'a>(line: &'a [u8], limits: &QuestionLimits) -> Command<'a> {
     // A telnet's NUL belongs to the end of the line, not to its last field.
     let line = copy_of(line);
-    if let Some(iamat) = usual_iamat(line) {
-        return Command::Iamat(iamat);
+    match usual::iamat(line) {
+        Some((iamat, b"")) => Command::Iamat(iamat),
+        _ => by_the_grammar(line, limits).unwrap_or(Command::Invalid),
     }
-    let command = match fields(line) {
-        Some([b"IAMAT", client, location, time]) => iamat(client, location, time),
-        Some([b"WHATSAT", client, radius_km, bound]) => whatsat(client, radius_km, bound, limits),
-        Some(_) | None => None,
-    };
-    command.unwrap_or(Command::Invalid)
 }
 
-/// An IAMAT as nearly every client sends it, with one space between its fields: in one go, each byte looked at once.
-#[inline]
-fn usual_iamat(line: &[u8]) -> Option<Iamat<'_>> {
-    let rest = line.strip_prefix(b"IAMAT ")?;
-    let (client, rest) = rest.split_at_checked(field_bytes(rest)).filter(|(client, _)| !client.is_empty())?;
-    let (location, rest) = Location::take(rest.strip_prefix(b" ")?)?;
-    let time = ClientTime::parse(rest.strip_prefix(b" ")?)?;
-    Some(Iamat { client: ClientId::from_field(client)?, location, time })
+/// The same of any line that is a command.
+pub(super) fn by_the_grammar<'a>(line: &'a [u8], limits: &QuestionLimits) -> Option<Command<'a>> {
+    match fields(line)? {
+        [b"IAMAT", client, location, time] => iamat(client, location, time),
+        [b"WHATSAT", client, radius_km, bound] => whatsat(client, radius_km, bound, limits),
+        _ => None,
+    }
 }
 
 /// A line (without its LF) as a reply repeats it: without a CR, or the CR NUL of telnet, at its end.
@@ -90,20 +104,17 @@ pub fn print_at(
     out.push(b'\n');
 }
 
-/// Appends the reply to an IAMAT, which was all of `line`: the line that tells its report.
-pub fn print_reply(out: &mut Vec<u8>, server: &str, skew_nanos: i64, line: &[u8], iamat: &Iamat<'_>) {
-    let (client, location, time) = (iamat.client.as_bytes(), iamat.location.text(), iamat.time.text());
-    out.reserve(server.len() + line.len() + SKEW_BYTES_MAX);
-    let Some(words) = words_as_printed(line, [client, location, time]) else {
+/// Appends the reply to an IAMAT: the line that tells its report.
+pub fn print_reply(out: &mut Vec<u8>, server: &str, skew_nanos: i64, iamat: &Iamat<'_>) {
+    let Some(words) = iamat.words else {
+        let (client, location, time) = (iamat.client.as_bytes(), iamat.location.text(), iamat.time.text());
         return print_at(out, server, skew_nanos, client, location, time);
     };
     print_taker(out, server, skew_nanos);
+    out.push(b' ');
     out.extend_from_slice(words);
     out.push(b'\n');
 }
-
-/// A space, sign, eleven digits (2^63 nanoseconds have ten before the point), the point, nine digits.
-const SKEW_BYTES_MAX: usize = 1 + 1 + 11 + 1 + 9;
 
 fn print_taker(out: &mut Vec<u8>, server: &str, skew_nanos: i64) {
     out.extend_from_slice(b"AT ");
@@ -112,23 +123,9 @@ fn print_taker(out: &mut Vec<u8>, server: &str, skew_nanos: i64) {
     print_seconds(out, skew_nanos.unsigned_abs());
 }
 
-/// The part of `line` that is these fields, each behind one space, as nearly every client sends them: one copy in place of six.
-fn words_as_printed<'a>(line: &'a [u8], [client, location, time]: [&[u8]; 3]) -> Option<&'a [u8]> {
-    let words = line.strip_prefix(b"IAMAT")?;
-    let location_at = 1 + client.len();
-    let time_at = location_at + 1 + location.len();
-    // Where a field begins behind each of these spaces, it is the one that is expected there.
-    let words = words.get(..time_at + 1 + time.len())?;
-    let begins = |at: usize| matches!(words.get(at..at + 2), Some(&[b' ', first]) if !is_white_space(first));
-    [0, location_at, time_at].into_iter().all(begins).then_some(words)
-}
-
 fn iamat<'a>(client: &'a [u8], location: &'a [u8], time: &'a [u8]) -> Option<Command<'a>> {
-    Some(Command::Iamat(Iamat {
-        client: ClientId::from_field(client)?,
-        location: Location::parse(location)?,
-        time: ClientTime::parse(time)?,
-    }))
+    let client = ClientId::from_field(client)?;
+    Some(Command::Iamat(Iamat::new(client, Location::parse(location)?, ClientTime::parse(time)?)))
 }
 
 fn whatsat<'a>(
@@ -153,28 +150,8 @@ fn fields(line: &[u8]) -> Option<[&[u8]; 4]> {
 fn next_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let start = rest.iter().position(|&byte| !is_white_space(byte))?;
     let from_start = rest.get(start..)?;
-    let (field, after) = from_start.split_at_checked(field_bytes(from_start))?;
+    let end = from_start.iter().position(|&byte| is_white_space(byte)).unwrap_or(from_start.len());
+    let (field, after) = from_start.split_at_checked(end)?;
     *rest = after;
     Some(field)
-}
-
-/// Bytes before the first white space, or all. Looks at eight at a time: white space is below 0x21, as little else is.
-#[inline]
-fn field_bytes(bytes: &[u8]) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let mut at = 0;
-    while let Some(&word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(word);
-        // The top bit of each byte below 0x21; a borrow spoils later bytes only, and the first is what counts.
-        let low = word.wrapping_sub(EACH * 0x21) & !word & (EACH << 7);
-        at += (low.trailing_zeros() / 8) as usize;
-        if low != 0 {
-            if bytes.get(at).copied().is_some_and(is_white_space) {
-                return at;
-            }
-            at += 1;
-        }
-    }
-    let last = bytes.get(at..).unwrap_or_default();
-    last.iter().position(|&byte| is_white_space(byte)).map_or(bytes.len(), |end| at + end)
 }

@@ -122,6 +122,13 @@ impl Split<'_> {
     }
 }
 
+impl Split<'_> {
+    /// Ends the read before its last `bytes`, of which no line was taken: they are brought again.
+    pub fn put_back(mut self, bytes: usize) {
+        self.rest = self.rest.get(..self.rest.len() - bytes.min(self.rest.len())).unwrap_or_default();
+    }
+}
+
 impl Drop for Split<'_> {
     fn drop(&mut self) {
         let LineSplitter { tail, line_bytes_max, is_skipping } = &mut *self.splitter;
@@ -148,6 +155,37 @@ pub struct Lines<'a> {
     first: Option<Line<'a>>,
     rest: &'a [u8],
     line_bytes_max: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// Bytes of the read of which no line was taken.
+    #[must_use]
+    pub const fn unread(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The next line and what follows it, unless that line began in an earlier read.
+    #[inline]
+    pub(super) const fn ahead(&self) -> &'a [u8] {
+        if self.first.is_none() { self.rest } else { &[] }
+    }
+
+    /// Takes the next line, if that is what stands ahead of `rest`, but for its end.
+    #[inline]
+    pub(super) fn take_until(&mut self, rest: &[u8]) -> Option<&'a [u8]> {
+        let cr_bytes = match rest {
+            [b'\n', ..] => 0,
+            [b'\r', b'\n', ..] => 1,
+            _ => return None,
+        };
+        let bytes = self.rest.len() - rest.len() + cr_bytes;
+        if bytes > self.line_bytes_max {
+            return None;
+        }
+        let line = self.rest.get(..bytes)?;
+        self.rest = self.rest.get(bytes + 1..)?;
+        Some(line)
+    }
 }
 
 impl<'a> Iterator for Lines<'a> {

@@ -2,6 +2,7 @@
 
 pub mod lines;
 pub mod line;
+mod usual;
 pub mod record;
 pub mod block;
 pub mod peer;

@@ -32,8 +32,8 @@ pub(super) fn print(
     answer: &Answer,
 ) -> Option<(Position, Question)> {
     match (line, command, answer) {
-        (Line::Whole(bytes), Command::Iamat(iamat), Answer::Taken { skew_nanos }) => {
-            line::print_reply(out, server.as_str(), *skew_nanos, bytes, iamat);
+        (Line::Whole(_), Command::Iamat(iamat), Answer::Taken { skew_nanos }) => {
+            line::print_reply(out, server.as_str(), *skew_nanos, iamat);
             None
         }
         (Line::Whole(_), Command::Whatsat(whatsat), Answer::Found(sighting)) => {

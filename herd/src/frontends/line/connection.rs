@@ -16,9 +16,11 @@ use arrayvec::ArrayVec;
 use herd_core::{
     command::Command,
     node::Answer,
-    wire::lines::{Line, LineSplitter},
+    wire::{
+        line,
+        lines::{Line, LineSplitter},
+    },
 };
-use memchr::memchr_iter;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -39,16 +41,19 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// Lines that are answered in one turn, for which others wait less than a tenth of a millisecond: 32 at once pay for the
 /// locks.
-const LINES_PER_PIECE: usize = 64;
+const LINES_PER_TURN: usize = 64;
 
 /// Replies that wait for those of the next turn, if there is to be one at once: as many bytes as were read.
 const WRITE_BYTES: usize = 16 * 1024;
+
+/// Bytes that a reply adds to its line, about: the server and the skew.
+const TAKER_BYTES: usize = 32;
 
 /// Bytes of a usual line: a longer one counts for several.
 const LINE_BYTES_USUAL: usize = 64;
 
 /// Questions that are answered in one turn: their answers are up to 25 KB each.
-const QUESTIONS_PER_PIECE: usize = 2;
+const QUESTIONS_PER_TURN: usize = 2;
 
 /// What a question counts for, in other commands: its answer is looked up and printed.
 const QUESTION_WORK: u32 = 32;
@@ -60,9 +65,6 @@ const WAITING_MAX: usize = 64;
 /// Time in which a client must take at least one byte while it leaves as much unread as it may: a network that
 /// loses a packet needs some 200 ms, three losses in a row 1.4 s.
 const STALL_MAX: Duration = Duration::from_secs(2);
-
-/// Lines that a piece may make: its line ends, and one that has none and is too long already.
-const LINES_MAX: usize = LINES_PER_PIECE + 1;
 
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -114,6 +116,28 @@ enum End {
     OfService,
 }
 
+/// Bytes that were read and wait for their turn, and for room for their replies.
+#[derive(Default)]
+struct Backlog {
+    bytes: Vec<u8>,
+    /// How many of them had their turn.
+    taken: usize,
+}
+
+impl Backlog {
+    const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Forgets all but the last `bytes`.
+    fn keep(&mut self, bytes: usize) {
+        self.taken = self.bytes.len() - bytes;
+        if bytes == 0 {
+            *self = Self::default();
+        }
+    }
+}
+
 /// See the module.
 pub(super) struct Connection {
     stream: TcpStream,
@@ -122,8 +146,7 @@ pub(super) struct Connection {
     limits: ClientLimits,
     input: Input,
     splitter: LineSplitter,
-    /// Bytes that were read and wait for their turn, and for room for their replies.
-    backlog: Vec<u8>,
+    backlog: Backlog,
     replies: Replies,
     share: Share,
     /// When bytes last went either way.
@@ -152,7 +175,7 @@ impl Connection {
             limits,
             input: Input::Open,
             splitter: LineSplitter::new(limits.line_bytes_max),
-            backlog: Vec::new(),
+            backlog: Backlog::default(),
             replies: Replies::default(),
             share: Share::new(turnstile, now),
             active_at: now,
@@ -208,8 +231,11 @@ impl Connection {
         }
         let Poll::Ready(_turn) = self.share.poll_turn(cx, now) else { return Ok(Poll::Pending) };
         if !self.backlog.is_empty() {
-            let backlog = std::mem::take(&mut self.backlog);
-            self.take_in(cx, now, &backlog)?;
+            let mut backlog = std::mem::take(&mut self.backlog);
+            let left = self.answer(backlog.bytes.get(backlog.taken..));
+            backlog.keep(left);
+            self.backlog = backlog;
+            self.tell(cx, now)?;
             return Ok(Poll::Ready(()));
         }
         match self.poll_read(cx, now) {
@@ -246,8 +272,10 @@ impl Connection {
         let read = match Pin::new(&mut self.stream).poll_read(cx, &mut input) {
             Poll::Ready(Ok(())) => {
                 self.active_at = now;
-                let bytes = input.filled().len();
-                Poll::Ready(self.take_in(cx, now, input.filled()).map(|()| bytes))
+                let read = input.filled();
+                let left = self.answer(Some(read));
+                self.backlog.bytes.extend_from_slice(read.get(read.len() - left..).unwrap_or_default());
+                Poll::Ready(self.tell(cx, now).map(|()| read.len()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => Poll::Pending,
@@ -256,31 +284,30 @@ impl Connection {
         read
     }
 
-    /// Answers the first piece of `input` and keeps the rest for the next round.
-    fn take_in(&mut self, cx: &mut Context<'_>, now: Instant, input: &[u8]) -> io::Result<()> {
-        // A question begins with a W, so this many bytes hold at most so many questions.
-        let questions = memchr_iter(b'W', input).nth(QUESTIONS_PER_PIECE).unwrap_or(input.len());
-        let lines = memchr_iter(b'\n', input).nth(LINES_PER_PIECE - 1).map_or(input.len(), |lf| lf + 1);
-        let end = questions.min(lines);
-        let (piece, rest) = input.split_at_checked(end).unwrap_or((input, &[]));
-        self.answer(Some(piece));
-        self.backlog.extend_from_slice(rest);
-        self.tell(cx, now)
-    }
-
-    /// Answers the lines that end in `piece`, or at the end of the stream.
-    fn answer(&mut self, piece: Option<&[u8]>) {
-        let split = match piece {
-            Some(piece) => self.splitter.split(piece),
+    /// Answers a turn's lines of those that end in `input`, or at the end of the stream, and says how many bytes are left for
+    /// the next.
+    fn answer(&mut self, input: Option<&[u8]>) -> usize {
+        let split = match input {
+            Some(input) => self.splitter.split(input),
             None => self.splitter.finish(),
         };
-        let mut lines = ArrayVec::<Line<'_>, LINES_MAX>::new();
-        lines.extend(split.lines());
-        if lines.is_empty() {
-            return;
+        let mut ahead = split.lines();
+        let before = ahead.unread();
+        let mut lines = ArrayVec::<Line<'_>, LINES_PER_TURN>::new();
+        let mut commands = ArrayVec::<Command<'_>, LINES_PER_TURN>::new();
+        let mut questions = 0;
+        while lines.len() < LINES_PER_TURN
+            && questions < QUESTIONS_PER_TURN
+            && let Some((line, command)) = line::next(&mut ahead, &self.gateway.provider().limits)
+        {
+            questions += usize::from(matches!(command, Command::Whatsat(_)));
+            lines.push(line);
+            commands.push(command);
         }
-        let mut commands = ArrayVec::<Command<'_>, LINES_MAX>::new();
-        commands.extend(answer::parse(&lines, &self.gateway.provider().limits));
+        let left = ahead.unread();
+        if lines.is_empty() {
+            return left;
+        }
         let mut answers = ANSWERS.take();
         answers.clear();
         let Submitted { at, wait } = self.gateway.submit(&commands, &mut answers);
@@ -288,9 +315,9 @@ impl Connection {
             self.replies.hold(wait);
         }
         let mark = self.replies.mark();
-        let bytes = piece.map_or(0, <[u8]>::len);
+        let bytes = before - left;
         let mut work = u32::try_from(lines.len().max(bytes / LINE_BYTES_USUAL)).unwrap_or(u32::MAX);
-        self.replies.tail().reserve(bytes);
+        self.replies.tail().reserve(bytes + lines.len() * TAKER_BYTES);
         for ((line, command), answer) in lines.iter().zip(&commands).zip(&answers) {
             let question = answer::print(self.replies.tail(), self.gateway.server(), line, command, answer);
             if let Some((position, question)) = question {
@@ -303,6 +330,9 @@ impl Connection {
         let mut pen = self.gateway.traffic().pen();
         pen.received(self.party, at, lines.iter().map(answer::bytes));
         pen.sent(self.party, at, self.replies.since(mark));
+        drop((pen, lines, commands));
+        split.put_back(left);
+        left
     }
 
     /// Makes ready what providers have said, and writes as much as the client takes.
