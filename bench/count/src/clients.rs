@@ -7,10 +7,7 @@ use herd_core::{
     command::Command,
     limits::LINE_BYTES_MAX,
     node::{Answer, Node},
-    wire::{
-        line,
-        lines::LineSplitter,
-    },
+    wire::{line, lines::LineSplitter},
 };
 
 use crate::{

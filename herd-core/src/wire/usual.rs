@@ -131,7 +131,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{command::{Command, QuestionLimits}, wire::line::by_the_grammar};
+    use crate::{
+        command::{Command, QuestionLimits},
+        wire::line::by_the_grammar,
+    };
 
     fn numbers() -> impl Strategy<Value = String> {
         prop_oneof![4 => "[0-9]{1,11}(\\.[0-9]{1,10})?", 1 => "[0-9.+/-]{0,9}"]

@@ -7,6 +7,7 @@ use std::{
     future::{self, Future},
     io::{self, BufRead, Write},
     net::SocketAddr,
+    num::NonZeroUsize,
     path::Path,
     sync::Arc,
     thread,
@@ -67,6 +68,9 @@ pub(super) struct Args {
     /// Takes an operator's orders here (a loopback address), whatever the configuration says
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
+    /// Threads that serve clients and neighbours [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     /// Standard input carries the neighbours' addresses, its end means stop
     #[arg(long, hide = true)]
     supervised: bool,
@@ -84,12 +88,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Ok(files) => config.limits.connections_max = fitting(config.limits.connections_max, files),
         Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
     }
-    let mut builder = match thread::available_parallelism() {
-        // One thread has nobody to share work with: looking for that costs each report some microseconds.
-        Ok(cores) if cores.get() == 1 => tokio::runtime::Builder::new_current_thread(),
-        Ok(_) | Err(_) => tokio::runtime::Builder::new_multi_thread(),
+    let threads = args.threads.unwrap_or_else(cores).get();
+    // One thread has nobody to share work with: looking for that costs each report some microseconds.
+    let mut builder = match threads {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder
+        .worker_threads(threads)
         // A turn of a client takes up to a tenth of a millisecond: after eight of them whoever else became ready is seen,
         // instead of after 61.
         .event_interval(8)
@@ -99,6 +105,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     // All that matters is done; a look-up that still waits for a disk must not keep the process.
     runtime.shutdown_background();
     served
+}
+
+/// Cores that this process may use.
+pub(super) fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// As many connections as the open files that the system allows leave for clients.

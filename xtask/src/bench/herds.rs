@@ -150,7 +150,20 @@ pub(super) fn configuration(name: &str, servers: &str, keeps: Keeps) -> anyhow::
 /// # Errors
 /// It does not start.
 pub(super) fn serve(name: &str, file: &Path, core: Core) -> anyhow::Result<(Server, Option<SocketAddr>)> {
-    let command = herd(&["serve", name, "--config", &file.to_string_lossy()]);
+    serve_with(name, file, core, &[])
+}
+
+/// The same with more `options`.
+///
+/// # Errors
+/// It does not start.
+pub(super) fn serve_with(
+    name: &str,
+    file: &Path,
+    core: Core,
+    options: &[&str],
+) -> anyhow::Result<(Server, Option<SocketAddr>)> {
+    let command = herd(&[&["serve", name, "--config", &file.to_string_lossy()], options].concat());
     let mut process = Process::start("herd", &command, core)?;
     let (mut line, mut peer) = (None, None);
     process.announced(|text| {

@@ -1,11 +1,11 @@
 //! Who talks with whom in a herd that is measured, and that herd: each server a process of its own that dials those that
 //! were started before it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroUsize, thread::available_parallelism};
 
 use super::{
     contender::Server,
-    herds::{Keeps, configuration, serve},
+    herds::{Keeps, configuration, serve_with},
     process::{Core, cpu_seconds},
 };
 
@@ -97,10 +97,13 @@ impl Shaped {
     /// One does not start.
     pub(super) fn start(shape: &Shape, core: Core) -> anyhow::Result<Self> {
         let mut started = Self { servers: Vec::new(), peers: Vec::new() };
+        // As `herd up` shares the cores among servers.
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = cores.div_ceil(shape.servers.len().max(1)).to_string();
         for name in &shape.servers {
             let servers = shape.configuration(&started.peers);
             let file = configuration(&format!("{}/{name}", shape.name), &servers, Keeps::Nothing)?;
-            let (server, peer) = serve(name, &file, core)?;
+            let (server, peer) = serve_with(name, &file, core, &["--threads", &threads])?;
             started.servers.push(server);
             started.peers.extend(peer);
         }

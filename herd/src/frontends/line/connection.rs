@@ -34,7 +34,7 @@ use crate::{
     traffic::Party,
 };
 
-use super::{answer, replies::Replies};
+use super::{answer, backlog::Backlog, replies::Replies};
 
 /// Bytes read at once: about 250 commands, four turns, which pay for two system calls. Whoever floods has as many waiting.
 const READ_BYTES: usize = 16 * 1024;
@@ -116,28 +116,6 @@ enum End {
     OfService,
 }
 
-/// Bytes that were read and wait for their turn, and for room for their replies.
-#[derive(Default)]
-struct Backlog {
-    bytes: Vec<u8>,
-    /// How many of them had their turn.
-    taken: usize,
-}
-
-impl Backlog {
-    const fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Forgets all but the last `bytes`.
-    fn keep(&mut self, bytes: usize) {
-        self.taken = self.bytes.len() - bytes;
-        if bytes == 0 {
-            *self = Self::default();
-        }
-    }
-}
-
 /// See the module.
 pub(super) struct Connection {
     stream: TcpStream,
@@ -146,6 +124,7 @@ pub(super) struct Connection {
     limits: ClientLimits,
     input: Input,
     splitter: LineSplitter,
+    /// Bytes that were read and wait for their turn, and for room for their replies.
     backlog: Backlog,
     replies: Replies,
     share: Share,
@@ -232,7 +211,7 @@ impl Connection {
         let Poll::Ready(_turn) = self.share.poll_turn(cx, now) else { return Ok(Poll::Pending) };
         if !self.backlog.is_empty() {
             let mut backlog = std::mem::take(&mut self.backlog);
-            let left = self.answer(backlog.bytes.get(backlog.taken..));
+            let left = self.answer(Some(backlog.bytes()));
             backlog.keep(left);
             self.backlog = backlog;
             self.tell(cx, now)?;
@@ -274,7 +253,7 @@ impl Connection {
                 self.active_at = now;
                 let read = input.filled();
                 let left = self.answer(Some(read));
-                self.backlog.bytes.extend_from_slice(read.get(read.len() - left..).unwrap_or_default());
+                self.backlog.push(read.get(read.len() - left..).unwrap_or_default());
                 Poll::Ready(self.tell(cx, now).map(|()| read.len()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

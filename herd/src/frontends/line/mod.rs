@@ -2,6 +2,7 @@
 
 mod answer;
 mod replies;
+mod backlog;
 mod connection;
 mod tcp;
 pub mod udp;
