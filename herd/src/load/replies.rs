@@ -5,7 +5,7 @@
 
 use std::io;
 
-use memchr::memchr_iter;
+use memchr::{memchr, memmem, memrchr};
 
 /// Longest line of a reply: 100 messages on one line, 40 KiB each.
 const LINE_BYTES_MAX: usize = 4 << 20;
@@ -52,10 +52,15 @@ impl Replies {
     /// # Errors
     /// A line does not end.
     pub(super) fn take(&mut self, bytes: &[u8], taker: &mut impl Taker) -> io::Result<()> {
-        let mut start = 0;
-        for end in memchr_iter(b'\n', bytes) {
-            let line = bytes.get(start..end).unwrap_or_default();
-            start = end + 1;
+        let mut rest = bytes;
+        loop {
+            if self.place == Place::InBody && self.partial.is_empty() {
+                rest = from_empty_line(rest);
+            }
+            let Some((line, after)) = memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end)) else {
+                break;
+            };
+            rest = after.get(1..).unwrap_or_default();
             if self.partial.is_empty() {
                 self.line(line, taker);
             } else {
@@ -66,7 +71,7 @@ impl Replies {
                 self.partial = whole;
             }
         }
-        self.partial.extend_from_slice(bytes.get(start..).unwrap_or_default());
+        self.partial.extend_from_slice(rest);
         if self.partial.len() > LINE_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a reply with an endless line"));
         }
@@ -86,6 +91,16 @@ impl Replies {
             }
         };
     }
+}
+
+/// What stands from the first empty line on; without one the last line, whose end has not come. JSON has hundreds of lines.
+fn from_empty_line(bytes: &[u8]) -> &[u8] {
+    let start = match memmem::find(bytes, b"\n\n") {
+        _ if bytes.first() == Some(&b'\n') => 0,
+        Some(end) => end + 1,
+        None => memrchr(b'\n', bytes).map_or(0, |end| end + 1),
+    };
+    bytes.get(start..).unwrap_or_default()
 }
 
 /// The server that an AT line (without its LF) names, and what follows its skew: client, location, time. `None` for
