@@ -217,7 +217,7 @@ impl Coordinate {
         let scale = power_of_ten(self.fraction_digits.into());
         (1..=range.integer_digits_max).contains(&self.integer_digits)
             && self.magnitude <= range.degrees_max * scale
-            && self.magnitude / scale < power_of_ten(self.integer_digits.into())
+            && self.magnitude < power_of_ten(self.integer_digits.into()) * scale
     }
 
     #[expect(

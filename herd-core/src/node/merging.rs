@@ -127,7 +127,7 @@ impl Judge<'_> {
         if is_late && !self.has_room && shard.find(place, record.client()).is_none() {
             return check(record).map(|()| Verdict::Refused);
         }
-        let is_held = shard.offer(place, record, &self.rules, check)?;
+        let is_held = shard.offer(place, record, &self.rules, Some(check))?;
         Ok(match (is_held, is_late) {
             (false, _) => Verdict::Refused,
             (true, false) => Verdict::Held,

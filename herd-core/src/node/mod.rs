@@ -133,7 +133,8 @@ pub struct Node {
 /// What all commands of a batch have in common.
 struct Batch<'a> {
     clock: Timestamp,
-    herd_time: Timestamp,
+    /// A client's time that is later counts as this.
+    latest: Timestamp,
     rules: Rules<'a>,
 }
 
@@ -191,7 +192,7 @@ impl Node {
         let step = self.step.read();
         let batch = Batch {
             clock,
-            herd_time: self.clocks.herd_time(clock),
+            latest: order_time(Timestamp::MAX, self.clocks.herd_time(clock), self.settings.future_tolerance),
             rules: Rules {
                 servers: self.names.read(),
                 expired: self.expired(clock),
@@ -290,7 +291,7 @@ impl Node {
     }
 
     fn encode(&self, iamat: &Iamat<'_>, batch: &Batch<'_>, out: &mut Vec<u8>) {
-        let order_time = order_time(iamat.time.at(), batch.herd_time, self.settings.future_tolerance);
+        let order_time = iamat.time.at().min(batch.latest);
         record::encode(out, iamat, Receipt { server: self.own, received_at: batch.clock, order_time });
     }
 
@@ -315,7 +316,7 @@ fn sighting(shard: &Shard, place: Place, client: &[u8], rules: &Rules<'_>) -> An
 
 fn offer(shard: &mut Shard, place: Place, bytes: Option<&[u8]>, rules: &Rules<'_>) -> bool {
     // It was made of what a parser understood.
-    let unchecked = |_: &Record<'_>| Ok::<_, Infallible>(());
+    let check = None::<fn(&Record<'_>) -> Result<(), Infallible>>;
     let record = bytes.and_then(|bytes| Record::locate(bytes).ok());
-    record.is_some_and(|record| shard.offer(place, &record, rules, unchecked) == Ok(true))
+    record.is_some_and(|record| shard.offer(place, &record, rules, check) == Ok(true))
 }
