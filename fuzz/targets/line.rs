@@ -5,7 +5,8 @@
 
 use herd_core::{
     command::{Command, QuestionLimits},
-    server::ServerIndex,
+    report::Sighting,
+    server::{Name, ServerIndex},
     time::Timestamp,
     wire::{
         line,
@@ -17,6 +18,8 @@ use herd_core::{
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(|input: &[u8]| check(input));
 
+const LIMITS: QuestionLimits = QuestionLimits { radius_km_max: Some(50), bound_max: 20 };
+
 pub(crate) fn check(input: &[u8]) {
     let [line_bytes_max, read_bytes, stream @ ..] = input else { return };
     let line_bytes_max = usize::from(*line_bytes_max);
@@ -27,34 +30,32 @@ pub(crate) fn check(input: &[u8]) {
     let mut splitter = LineSplitter::new(line_bytes_max);
     let mut lines = Vec::new();
     for read in stream.chunks(usize::from(*read_bytes).max(1)) {
-        lines.extend(splitter.split(read).lines().map(told));
+        let split = splitter.split(read);
+        let mut ahead = split.lines();
+        while let Some((line, command)) = line::next(&mut ahead, &LIMITS) {
+            assert_eq!(line::command(line, &LIMITS), command);
+            lines.push(told(line));
+        }
     }
     lines.extend(splitter.finish().lines().map(told));
-    let sent = stream.strip_suffix(b"\n").unwrap_or(stream).split(|&byte| byte == b'\n');
+    let sent =
+        stream.split_inclusive(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line));
     let cut = |line: &[u8]| (line[..line.len().min(line_bytes_max)].to_vec(), line.len() <= line_bytes_max);
-    let expected: Vec<_> = if stream.is_empty() { Vec::new() } else { sent.map(cut).collect() };
-    assert_eq!(lines, expected);
+    assert_eq!(lines, sent.map(cut).collect::<Vec<_>>());
     lines.iter().for_each(|(line, _)| check_line(line));
 }
 
 fn check_line(line: &[u8]) {
-    let limits = QuestionLimits { radius_km_max: Some(50), bound_max: 20 };
     let mut reply = Vec::new();
-    match line::parse(line, &limits) {
+    match line::parse(line, &LIMITS) {
         Command::Iamat(iamat) => {
             let words = [iamat.client.as_bytes(), iamat.location.text(), iamat.time.text()].join(&b' ');
-            let plain = [b"IAMAT ", words.as_slice()].concat();
-            assert_eq!(line::parse(&plain, &limits), Command::Iamat(iamat));
+            assert_eq!(line::parse(&[b"IAMAT ", words.as_slice()].concat(), &LIMITS), Command::Iamat(iamat));
             let at = Timestamp::from_nanos(7);
-            let receipt = Receipt { server: ServerIndex::from_bits(0), received_at: at, order_time: at };
             let mut bytes = Vec::new();
-            record::encode(&mut bytes, &iamat, receipt);
-            let record = Record::decode(&bytes).unwrap();
-            let (mut location, mut time) = (Vec::new(), Vec::new());
-            record.print_location(&mut location);
-            record.print_time(&mut time);
-            let skew = at.nanos_since(record.client_time());
-            line::print_at(&mut reply, "Fuzz", skew, record.client(), &location, &time);
+            let server = ServerIndex::from_bits(0);
+            record::encode(&mut bytes, &iamat, Receipt { server, received_at: at, order_time: at });
+            Sighting::of(&Record::decode(&bytes).unwrap(), Name::new("Fuzz").unwrap()).print(&mut reply);
             assert!(reply.ends_with(&[b" ", words.as_slice(), b"\n"].concat()), "other words than sent");
         }
         Command::Whatsat(whatsat) => {

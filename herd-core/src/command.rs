@@ -1,6 +1,10 @@
 //! What a client may ask, whatever protocol it speaks, in checked types.
 
-use crate::{decimal::Decimal, position::Location, time::ClientTime};
+use crate::{
+    decimal::{Decimal, EACH},
+    position::Location,
+    time::ClientTime,
+};
 
 /// One command of a client. Front-ends turn bytes into this.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,7 +30,7 @@ impl<'a> Command<'a> {
 }
 
 /// A client's claim to be somewhere at some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Iamat<'a> {
     /// Who.
     pub client: ClientId<'a>,
@@ -34,7 +38,7 @@ pub struct Iamat<'a> {
     pub location: Location<'a>,
     /// When, by the client's own clock.
     pub time: ClientTime<'a>,
-    /// All three in one piece as a reply repeats them, if the client put one space between them.
+    /// All three in one piece as a reply repeats them, if they were read in one go. Says nothing that they do not.
     pub(crate) words: Option<&'a [u8]>,
 }
 
@@ -45,6 +49,14 @@ impl<'a> Iamat<'a> {
         Self { client, location, time, words: None }
     }
 }
+
+impl PartialEq for Iamat<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.client, self.location, self.time) == (other.client, other.location, other.time)
+    }
+}
+
+impl Eq for Iamat<'_> {}
 
 /// A question about the surroundings of a client.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,8 +114,8 @@ impl<'a> ClientId<'a> {
             return None;
         }
         // Nearly every ID, looked at eight bytes at a time, the last ones twice.
-        if let (words, Some(last)) = (bytes.as_chunks().0, bytes.last_chunk())
-            && words.iter().chain([last]).all(|word| is_plain(*word))
+        if let (chunks, Some(last)) = (bytes.as_chunks().0, bytes.last_chunk())
+            && chunks.iter().chain([last]).all(|chunk| is_plain(*chunk))
         {
             return Some(Self(bytes));
         }
@@ -131,9 +143,8 @@ impl<'a> ClientId<'a> {
 
 /// Whether bytes are all ASCII, and neither white space nor control characters.
 const fn is_plain(bytes: [u8; 8]) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     let word = u64::from_le_bytes(bytes);
-    // The top bit of each byte below 0x21, and perhaps of those above one; and of each that is no ASCII.
+    // The top bit of each byte below 0x21, and perhaps of one behind such a byte (a borrow); and of each that is no ASCII.
     (word.wrapping_sub(EACH * 0x21) | word) & (EACH << 7) == 0
 }
 

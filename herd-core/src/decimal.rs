@@ -11,14 +11,12 @@ pub(crate) struct Decimal<'a> {
 
 impl<'a> Decimal<'a> {
     /// The number that is all of `text`.
-    #[inline(always)]
     pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let (decimal, rest) = Self::take(text)?;
         rest.is_empty().then_some(decimal)
     }
 
     /// The longest number at the start of `text`, and what follows it.
-    #[inline(always)]
     pub(crate) fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (integer, rest) = Digits::take(text)?;
         let Some((b'.', rest)) = rest.split_first() else {
@@ -39,7 +37,6 @@ impl<'a> Decimal<'a> {
     }
 
     /// The number without its fraction, unless that is 2^64 or more.
-    #[inline(always)]
     pub(crate) fn whole(&self) -> Option<u64> {
         if self.integer.text.len() <= SURE_DIGITS {
             return Some(self.integer.value);
@@ -50,7 +47,6 @@ impl<'a> Decimal<'a> {
     }
 
     /// The fraction in units of its `places`-th digit (at most 19); later digits take no part.
-    #[inline(always)]
     pub(crate) fn fraction_units(&self, places: usize) -> u64 {
         match places.checked_sub(self.fraction.text.len()) {
             Some(missing) => self.fraction.value * power_of_ten(missing),
@@ -59,7 +55,6 @@ impl<'a> Decimal<'a> {
     }
 
     /// Whether the number is above `max`, every digit counted.
-    #[inline(always)]
     pub(crate) fn exceeds(&self, max: u64) -> bool {
         self.whole().is_none_or(|whole| {
             whole > max || (whole == max && self.fraction.text.iter().any(|&digit| digit != b'0'))
@@ -68,7 +63,7 @@ impl<'a> Decimal<'a> {
 }
 
 /// One in each byte.
-const EACH: u64 = 0x0101_0101_0101_0101;
+pub(crate) const EACH: u64 = 0x0101_0101_0101_0101;
 
 /// So many digits are below 2^64 whatever they are.
 const SURE_DIGITS: usize = 19;
@@ -82,7 +77,6 @@ struct Digits<'a> {
 
 impl<'a> Digits<'a> {
     /// The digits at the start of `text`, at least one, and what follows them.
-    #[inline(always)]
     fn take(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (mut value, mut end) = (0_u64, 0);
         while let Some(byte) = text.get(end) {

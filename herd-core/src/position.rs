@@ -58,8 +58,7 @@ impl<'a> Location<'a> {
 
     fn position_of_text(&self) -> Position {
         // It was checked; the fallback can never be reached.
-        let degrees = |side: Coordinate| side.degrees();
-        let sides = sides(self.text).map(|(latitude, longitude)| (degrees(latitude), degrees(longitude)));
+        let sides = sides(self.text).map(|(latitude, longitude)| (latitude.degrees(), longitude.degrees()));
         let (latitude, longitude) = sides.unwrap_or_default();
         Position { latitude, longitude }
     }

@@ -74,17 +74,6 @@ impl Printer {
     }
 }
 
-/// The time that a report counts as: the client's, but at most `future_tolerance` beyond the herd's, so that
-/// a phone whose clock is a year ahead cannot pin itself there for a year.
-#[must_use]
-pub fn order_time(
-    client_time: Timestamp,
-    herd_time: Timestamp,
-    future_tolerance: std::time::Duration,
-) -> Timestamp {
-    client_time.min(herd_time.later(future_tolerance))
-}
-
 /// How `a` ranks against `b`, two reports of one client: order time, then receipt, then server name, then the
 /// remaining bytes, so that only equal reports are `Equal`.
 pub(crate) fn precedence(a: &Record<'_>, b: &Record<'_>, servers: &KnownServers<'_>) -> Ordering {

@@ -112,24 +112,20 @@ impl<'a> ClientTime<'a> {
         let decimal = Decimal::parse(text)?;
         let seconds = decimal.whole()?;
         let nanos = seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(decimal.fraction_units(9))?;
-        let at = Timestamp(nanos);
-        let is_packed = decimal.fraction_digits() <= 9 && (decimal.integer_digits() == 1 || text[0] != b'0');
-        let packed_digits = u8::try_from(decimal.fraction_digits()).ok().filter(|_| is_packed);
-        (at <= Timestamp::MAX).then_some(Self { text, at, packed_digits })
+        Self::read(text, nanos, decimal.integer_digits(), decimal.fraction_digits())
     }
 
-    /// What was read of a text with up to ten digits before the point and nine after it.
+    /// A text that means so many nanoseconds and has so many digits before and behind its point.
     #[inline(always)]
-    pub(crate) fn of_usual(
+    pub(crate) fn read(
         text: &'a [u8],
-        seconds: u64,
-        integer_digits: u8,
         nanos: u64,
-        fraction_digits: u8,
+        integer_digits: usize,
+        fraction_digits: usize,
     ) -> Option<Self> {
-        let at = Timestamp(seconds * NANOS_PER_SECOND + nanos);
-        let is_packed = integer_digits == 1 || text.first() != Some(&b'0');
-        let packed_digits = is_packed.then_some(fraction_digits);
+        let at = Timestamp(nanos);
+        let is_packed = fraction_digits <= 9 && (integer_digits == 1 || text.first() != Some(&b'0'));
+        let packed_digits = u8::try_from(fraction_digits).ok().filter(|_| is_packed);
         (at <= Timestamp::MAX).then_some(Self { text, at, packed_digits })
     }
 

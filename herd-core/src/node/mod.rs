@@ -23,7 +23,7 @@ use crate::{
     limits,
     log::{Log, LogPosition, Overtaken, Source},
     members::Members,
-    report::{Sighting, order_time},
+    report::Sighting,
     secret::HerdKey,
     server::{Name, Names, ServerIndex},
     time::{Moment, Timestamp},
@@ -133,7 +133,8 @@ pub struct Node {
 /// What all commands of a batch have in common.
 struct Batch<'a> {
     clock: Timestamp,
-    /// A client's time that is later counts as this.
+    /// A little beyond the herd's time. What a report counts as is the client's time, but at most this, so that a phone whose
+    /// clock is a year ahead cannot pin itself there for a year.
     latest: Timestamp,
     rules: Rules<'a>,
 }
@@ -192,7 +193,7 @@ impl Node {
         let step = self.step.read();
         let batch = Batch {
             clock,
-            latest: order_time(Timestamp::MAX, self.clocks.herd_time(clock), self.settings.future_tolerance),
+            latest: self.clocks.herd_time(clock).later(self.settings.future_tolerance),
             rules: Rules {
                 servers: self.names.read(),
                 expired: self.expired(clock),
@@ -315,7 +316,7 @@ fn sighting(shard: &Shard, place: Place, client: &[u8], rules: &Rules<'_>) -> An
 }
 
 fn offer(shard: &mut Shard, place: Place, bytes: Option<&[u8]>, rules: &Rules<'_>) -> bool {
-    // It was made of what a parser understood.
+    // It was made of what a parser understood; one that equals what is held does not win.
     let check = None::<fn(&Record<'_>) -> Result<(), Infallible>>;
     let record = bytes.and_then(|bytes| Record::locate(bytes).ok());
     record.is_some_and(|record| shard.offer(place, &record, rules, check) == Ok(true))

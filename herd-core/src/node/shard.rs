@@ -63,7 +63,7 @@ impl Shard {
     /// Merges a report: says whether it won against the one that is held, if any, and so is held from here on.
     ///
     /// # Errors
-    /// `check` refused it; one that equals what is held is not asked about. A record that was made here needs none.
+    /// `check`, if there is any, refused it; one that equals what is held is not asked about.
     pub(super) fn offer<E>(
         &mut self,
         place: Place,

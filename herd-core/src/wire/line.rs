@@ -24,11 +24,16 @@ pub fn next<'a>(lines: &mut Lines<'a>, limits: &QuestionLimits) -> Option<(Line<
         return Some((Line::Whole(line), Command::Iamat(iamat)));
     }
     let line = lines.next()?;
-    let command = match line {
+    Some((line, command(line, limits)))
+}
+
+/// The command that a line of a stream holds.
+#[must_use]
+pub fn command<'a>(line: Line<'a>, limits: &QuestionLimits) -> Command<'a> {
+    match line {
         Line::Whole(line) => parse(line, limits),
         Line::TooLong(_) => Command::Invalid,
-    };
-    Some((line, command))
+    }
 }
 
 /// The command that a line (without its LF) holds.
@@ -52,7 +57,7 @@ pub fn parse<'a>(line: &'a [u8], limits: &QuestionLimits) -> Command<'a> {
     }
 }
 
-/// The same of any line that is a command.
+/// The command of a line without its CR, whatever stands between its fields; none if it is none.
 pub(super) fn by_the_grammar<'a>(line: &'a [u8], limits: &QuestionLimits) -> Option<Command<'a>> {
     match fields(line)? {
         [b"IAMAT", client, location, time] => iamat(client, location, time),

@@ -120,12 +120,11 @@ impl Split<'_> {
         };
         Lines { first, rest: self.rest, line_bytes_max: self.splitter.line_bytes_max }
     }
-}
 
-impl Split<'_> {
     /// Ends the read before its last `bytes`, of which no line was taken: they are brought again.
     pub fn put_back(mut self, bytes: usize) {
-        self.rest = self.rest.get(..self.rest.len() - bytes.min(self.rest.len())).unwrap_or_default();
+        debug_assert!(bytes <= self.rest.len(), "what was not read cannot be put back");
+        self.rest = self.rest.get(..self.rest.len().saturating_sub(bytes)).unwrap_or_default();
     }
 }
 
@@ -170,7 +169,7 @@ impl<'a> Lines<'a> {
         if self.first.is_none() { self.rest } else { &[] }
     }
 
-    /// Takes the next line, if that is what stands ahead of `rest`, but for its end.
+    /// Takes the next line, if between what stands ahead of `rest` and its LF there is a CR at most.
     #[inline]
     pub(super) fn take_until(&mut self, rest: &[u8]) -> Option<&'a [u8]> {
         let cr_bytes = match rest {

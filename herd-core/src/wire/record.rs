@@ -62,7 +62,7 @@ pub struct Receipt {
     pub server: ServerIndex,
     /// Its clock at that time.
     pub received_at: Timestamp,
-    /// The time that the report counts as, see [`crate::report::order_time`].
+    /// The time that the report counts as: the client's, but not far beyond the herd's.
     pub order_time: Timestamp,
 }
 

@@ -5,17 +5,14 @@
 
 use crate::{
     command::{ClientId, Iamat},
-    decimal::{leading_digits, power_of_ten},
+    decimal::{EACH, leading_digits, power_of_ten},
     position::{Coordinate, LATITUDE, LONGITUDE, Location, Range},
     time::ClientTime,
 };
 
-/// One in each byte.
-const EACH: u64 = 0x0101_0101_0101_0101;
-
 const COMMAND: &[u8; 6] = b"IAMAT ";
 
-/// The IAMAT at the start of `text`, and what follows its time: no digit, if that is all of it.
+/// The IAMAT at the start of `text`, and what follows its time. If that is a digit the time goes on, and this is no IAMAT.
 #[inline]
 pub(super) fn iamat(text: &[u8]) -> Option<(Iamat<'_>, &[u8])> {
     let from_client = text.strip_prefix(COMMAND)?;
@@ -86,9 +83,9 @@ fn time(text: &[u8]) -> Option<(ClientTime<'_>, &[u8])> {
         None => (0, 0, rest),
         Some(rest) => digits(rest, 9)?,
     };
-    let nanos = fraction * power_of_ten(usize::from(9 - fraction_digits));
+    let nanos = seconds * 1_000_000_000 + fraction * power_of_ten(usize::from(9 - fraction_digits));
     let text = before(text, rest)?;
-    Some((ClientTime::of_usual(text, seconds, integer_digits, nanos, fraction_digits)?, rest))
+    Some((ClientTime::read(text, nanos, integer_digits.into(), fraction_digits.into())?, rest))
 }
 
 /// One digit or more, but no more than `most`, which is eight or more: their value, how many they are, and what follows them.
@@ -161,7 +158,7 @@ mod tests {
                 let Some(Command::Iamat(judged)) = by_the_grammar(read, &QuestionLimits { radius_km_max: None, bound_max: 0 }) else {
                     panic!("{text:?}");
                 };
-                prop_assert_eq!(iamat, Iamat { words: iamat.words, ..judged });
+                prop_assert_eq!(iamat, judged);
                 prop_assert_eq!(iamat.words, Some(&read[COMMAND.len()..]));
             }
         }

@@ -1,5 +1,7 @@
 //! The transcripts against a bare node: what the line protocol promises without sockets, neighbours and providers.
 
+use std::iter;
+
 use herd_core::{
     command::Command,
     node::{Answer, Node, NodeSettings},
@@ -28,8 +30,10 @@ impl Server {
 
     /// Replies to the lines of one read, as one batch.
     fn answer(&self, clock: Timestamp, split: &Split<'_>, out: &mut Vec<u8>) {
-        let lines: Vec<_> = split.lines().collect();
-        let commands: Vec<_> = lines.iter().map(|&line| self.parse(line)).collect();
+        let (mut ahead, limits) = (split.lines(), self.settings.limits());
+        let read = iter::from_fn(|| line::next(&mut ahead, &limits));
+        let (lines, commands): (Vec<_>, Vec<_>) =
+            read.map(|(line, command)| (line, self.taken(command))).unzip();
         let mut answers = Vec::new();
         let _ = self.node.apply(&commands, clock, &mut answers);
         assert_eq!(answers.len(), lines.len());
@@ -37,8 +41,7 @@ impl Server {
             match (line, command, answer) {
                 (Line::TooLong(head), ..) => line::print_refusal_of_cut(out, head),
                 (_, Command::Iamat(iamat), Answer::Taken { skew_nanos }) => {
-                    let (location, time) = (iamat.location.text(), iamat.time.text());
-                    line::print_at(out, "Goloman", skew_nanos, iamat.client.as_bytes(), location, time);
+                    line::print_reply(out, "Goloman", skew_nanos, &iamat);
                 }
                 (_, _, Answer::Found(sighting)) => sighting.print(out),
                 (Line::Whole(line), ..) => line::print_refusal(out, line),
@@ -46,9 +49,8 @@ impl Server {
         }
     }
 
-    fn parse<'a>(&self, line: Line<'a>) -> Command<'a> {
-        let Line::Whole(line) = line else { return Command::Invalid };
-        match line::parse(line, &self.settings.limits()) {
+    fn taken<'a>(&self, command: Command<'a>) -> Command<'a> {
+        match command {
             // What a UDP front-end does.
             Command::Whatsat(_) if self.settings.transport == Transport::Udp => Command::Invalid,
             command @ (Command::Iamat(_) | Command::Whatsat(_) | Command::Invalid) => command,

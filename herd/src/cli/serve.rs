@@ -47,6 +47,9 @@ use crate::{
 /// 16 operators, 64 requests to providers, and its own files, twice over.
 const FILES_RESERVED: u64 = 512;
 
+/// Most threads of a server: more cores than any machine of today has.
+const THREADS_MAX: u16 = 1024;
+
 /// Runs one server.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -68,9 +71,9 @@ pub(super) struct Args {
     /// Takes an operator's orders here (a loopback address), whatever the configuration says
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
-    /// Threads that serve clients and neighbours [default: one for each core]
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    /// Threads that serve clients and neighbours (1 to 1024) [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=i64::from(THREADS_MAX)))]
+    threads: Option<u16>,
     /// Standard input carries the neighbours' addresses, its end means stop
     #[arg(long, hide = true)]
     supervised: bool,
@@ -88,7 +91,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Ok(files) => config.limits.connections_max = fitting(config.limits.connections_max, files),
         Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
     }
-    let threads = args.threads.unwrap_or_else(cores).get();
+    let threads = args.threads.unwrap_or_else(|| threads_for(1)).into();
     // One thread has nobody to share work with: looking for that costs each report some microseconds.
     let mut builder = match threads {
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -107,9 +110,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     served
 }
 
-/// Cores that this process may use.
-pub(super) fn cores() -> NonZeroUsize {
-    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+/// Each server's threads when so many share the cores that this process may use: what falls to it, rounded up. More would only keep
+/// each other waiting.
+pub(super) fn threads_for(servers: usize) -> u16 {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    u16::try_from(cores.div_ceil(servers.max(1))).unwrap_or(THREADS_MAX).min(THREADS_MAX)
 }
 
 /// As many connections as the open files that the system allows leave for clients.

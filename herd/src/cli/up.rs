@@ -15,7 +15,7 @@ use herd_core::server::Name;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, HerdArgs, check, complain, demo::Demo, serve::cores, stop_signal};
+use super::{Failure, HerdArgs, check, complain, demo::Demo, serve::threads_for, stop_signal};
 use crate::{
     config::{AddressOverride, Config, NearbyConfig},
     supervisor::{News, SuperviseError, supervise},
@@ -60,8 +60,7 @@ async fn up(args: &Args, config: &Config, program: &Path) -> Result<(), Failure>
             report(&news);
         }
     };
-    // With more threads than cores among them servers would only keep each other waiting.
-    let threads = cores().get().div_ceil(config.servers.len().max(1));
+    let threads = threads_for(config.servers.len());
     let command = |name: &Name, bound: AddressOverride| {
         let mut command = serve_command(program, &args.herd, name, bound);
         command.arg("--threads").arg(threads.to_string());

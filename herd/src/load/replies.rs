@@ -95,8 +95,10 @@ impl Replies {
 
 /// What stands from the first empty line on; without one the last line, whose end has not come. JSON has hundreds of lines.
 fn from_empty_line(bytes: &[u8]) -> &[u8] {
+    if bytes.starts_with(b"\n") {
+        return bytes;
+    }
     let start = match memmem::find(bytes, b"\n\n") {
-        _ if bytes.first() == Some(&b'\n') => 0,
         Some(end) => end + 1,
         None => memrchr(b'\n', bytes).map_or(0, |end| end + 1),
     };

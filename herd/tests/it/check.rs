@@ -96,6 +96,8 @@ fn wrong_arguments_and_configurations_exit_with_2() {
         (vec!["config", "--port-base", "65500"], "the ports from --port-base 65500 would pass 65535"),
         (vec!["serve", "Wells"], "the herd goloman has no server Wells; did you mean \"Welsh\"?"),
         (vec!["serve", "a b"], "a name is made of letters"),
+        (vec!["serve", "Welsh", "--threads", "0"], "0 is not in 1..=1024"),
+        (vec!["serve", "Welsh", "--threads", "1025"], "1025 is not in 1..=1024"),
         (vec!["up", "--seed", "5"], "--demo <N>"),
         (vec!["check", file, "--config", file], "cannot be used with"),
         (vec!["fly"], "unrecognized subcommand 'fly'"),

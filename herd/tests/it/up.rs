@@ -94,6 +94,15 @@ fn it_prints_every_server_and_what_to_try() {
 }
 
 #[test]
+fn its_servers_share_the_cores() {
+    let folder = tempfile::tempdir().unwrap();
+    let herd = Herd::start(folder.path());
+    let told = fs::read_to_string(format!("/proc/{}/cmdline", herd.process("Holiday"))).unwrap();
+    let threads = std::thread::available_parallelism().unwrap().get().div_ceil(5);
+    assert!(told.contains(&format!("--threads\0{threads}\0")), "{told:?}");
+}
+
+#[test]
 fn a_herd_in_parts_runs_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("herd.toml");

@@ -34,6 +34,15 @@ pub(super) enum Core {
 }
 
 impl Core {
+    /// How many cores these are.
+    pub(super) fn count(self) -> usize {
+        let all = thread::available_parallelism().map_or(1, usize::from);
+        match self {
+            Self::Server | Self::Generator => 1,
+            Self::Any => all.min(2),
+        }
+    }
+
     /// The command, to run on this core; anywhere on a machine that has but one.
     pub(super) fn pin(self, command: &Command) -> Command {
         let is_alone = thread::available_parallelism().map_or(1, usize::from) < 2;

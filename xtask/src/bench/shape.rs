@@ -1,7 +1,7 @@
 //! Who talks with whom in a herd that is measured, and that herd: each server a process of its own that dials those that
 //! were started before it.
 
-use std::{net::SocketAddr, num::NonZeroUsize, thread::available_parallelism};
+use std::net::SocketAddr;
 
 use super::{
     contender::Server,
@@ -97,9 +97,8 @@ impl Shaped {
     /// One does not start.
     pub(super) fn start(shape: &Shape, core: Core) -> anyhow::Result<Self> {
         let mut started = Self { servers: Vec::new(), peers: Vec::new() };
-        // As `herd up` shares the cores among servers.
-        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-        let threads = cores.div_ceil(shape.servers.len().max(1)).to_string();
+        // As `herd up` shares cores among servers.
+        let threads = core.count().div_ceil(shape.servers.len().max(1)).to_string();
         for name in &shape.servers {
             let servers = shape.configuration(&started.peers);
             let file = configuration(&format!("{}/{name}", shape.name), &servers, Keeps::Nothing)?;

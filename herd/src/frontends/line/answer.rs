@@ -1,7 +1,7 @@
 //! From lines to replies: what TCP and UDP have in common.
 
 use herd_core::{
-    command::{Command, Question, QuestionLimits},
+    command::{Command, Question},
     node::Answer,
     position::{Location, Position},
     server::Name,
@@ -13,14 +13,6 @@ pub(super) const fn bytes<'a>(line: &Line<'a>) -> &'a [u8] {
     match line {
         Line::Whole(bytes) | Line::TooLong(bytes) => bytes,
     }
-}
-
-/// The commands that lines hold.
-pub(super) fn parse<'a>(lines: &[Line<'a>], limits: &QuestionLimits) -> impl Iterator<Item = Command<'a>> {
-    lines.iter().map(|line| match line {
-        Line::Whole(bytes) => line::parse(bytes, limits),
-        Line::TooLong(_) => Command::Invalid,
-    })
 }
 
 /// Appends the reply to a line, all of it but what the provider says; that is to be asked for what is returned.

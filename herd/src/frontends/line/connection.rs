@@ -271,7 +271,6 @@ impl Connection {
             None => self.splitter.finish(),
         };
         let mut ahead = split.lines();
-        let before = ahead.unread();
         let mut lines = ArrayVec::<Line<'_>, LINES_PER_TURN>::new();
         let mut commands = ArrayVec::<Command<'_>, LINES_PER_TURN>::new();
         let mut questions = 0;
@@ -294,7 +293,7 @@ impl Connection {
             self.replies.hold(wait);
         }
         let mark = self.replies.mark();
-        let bytes = before - left;
+        let bytes = input.map_or(0, <[u8]>::len) - left;
         let mut work = u32::try_from(lines.len().max(bytes / LINE_BYTES_USUAL)).unwrap_or(u32::MAX);
         self.replies.tail().reserve(bytes + lines.len() * TAKER_BYTES);
         for ((line, command), answer) in lines.iter().zip(&commands).zip(&answers) {

@@ -5,7 +5,10 @@
 
 use std::{collections::VecDeque, future::poll_fn, io, net::SocketAddr, ops::Range, task::Poll};
 
-use herd_core::{command::Command, wire::lines::Line};
+use herd_core::{
+    command::Command,
+    wire::{line, lines::Line},
+};
 use tokio::net::UdpSocket;
 
 use crate::{
@@ -132,12 +135,11 @@ pub fn replies(
         push_lines(&mut lines, buffer.get(range.clone()).unwrap_or_default(), line_bytes_max);
         counts.push(lines.len() - before);
     }
-    let mut commands: Vec<Command<'_>> = answer::parse(&lines, &gateway.provider().limits).collect();
-    for command in &mut commands {
-        if matches!(command, Command::Whatsat(_)) {
-            *command = Command::Invalid;
-        }
-    }
+    let commands: Vec<Command<'_>> = lines
+        .iter()
+        .map(|line| line::command(*line, &gateway.provider().limits))
+        .map(without_question)
+        .collect();
     let mut answers = Vec::with_capacity(commands.len());
     let Submitted { at, wait } = gateway.submit(&commands, &mut answers);
     let mut answered = lines.iter().zip(&commands).zip(&answers);
@@ -162,6 +164,11 @@ pub fn replies(
 }
 
 /// Appends the lines of a datagram. Its end ends the last one.
+/// Answers to questions do not fit into a datagram.
+fn without_question(command: Command<'_>) -> Command<'_> {
+    if matches!(command, Command::Whatsat(_)) { Command::Invalid } else { command }
+}
+
 fn push_lines<'a>(lines: &mut Vec<Line<'a>>, datagram: &'a [u8], line_bytes_max: usize) {
     for bytes in datagram.split_inclusive(|&byte| byte == b'\n') {
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
