@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::decimal::{Decimal, power_of_ten, print_whole};
 
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
+pub(crate) const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// A point in wall-clock time: nanoseconds since 1970-01-01T00:00:00Z, below 2^63.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,7 +162,7 @@ impl PackedTime {
     #[must_use]
     pub fn new(at: Timestamp, fraction_digits: u8) -> Option<Self> {
         let untold = 9_usize.checked_sub(fraction_digits.into())?;
-        // Divided by a constant where clients tell nano-, micro- or milliseconds: it takes a tenth of the time.
+        // Of nano-, micro- and milliseconds, as clients tell them, without a division: one by a constant is none.
         let tells_all = match untold {
             0 => true,
             3 => at.0.is_multiple_of(1_000),

@@ -7,7 +7,7 @@ use crate::{
     command::{ClientId, Iamat},
     decimal::{EACH, leading_digits, power_of_ten},
     position::{Coordinate, LATITUDE, LONGITUDE, Location, Range},
-    time::ClientTime,
+    time::{ClientTime, NANOS_PER_SECOND},
 };
 
 const COMMAND: &[u8; 6] = b"IAMAT ";
@@ -83,7 +83,7 @@ fn time(text: &[u8]) -> Option<(ClientTime<'_>, &[u8])> {
         None => (0, 0, rest),
         Some(rest) => digits(rest, 9)?,
     };
-    let nanos = seconds * 1_000_000_000 + fraction * power_of_ten(usize::from(9 - fraction_digits));
+    let nanos = seconds * NANOS_PER_SECOND + fraction * power_of_ten(usize::from(9 - fraction_digits));
     let text = before(text, rest)?;
     Some((ClientTime::read(text, nanos, integer_digits.into(), fraction_digits.into())?, rest))
 }

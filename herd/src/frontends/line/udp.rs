@@ -163,12 +163,12 @@ pub fn replies(
     (replies, wait)
 }
 
-/// Appends the lines of a datagram. Its end ends the last one.
 /// Answers to questions do not fit into a datagram.
 fn without_question(command: Command<'_>) -> Command<'_> {
     if matches!(command, Command::Whatsat(_)) { Command::Invalid } else { command }
 }
 
+/// Appends the lines of a datagram. Its end ends the last one.
 fn push_lines<'a>(lines: &mut Vec<Line<'a>>, datagram: &'a [u8], line_bytes_max: usize) {
     for bytes in datagram.split_inclusive(|&byte| byte == b'\n') {
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
