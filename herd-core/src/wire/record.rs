@@ -18,7 +18,7 @@
 //! A text is kept as text only if its packed form would not print it byte for byte, so equal reports have equal
 //! bytes but for the server index. A [`Record`] is always checked: its fields can be trusted.
 
-use std::iter;
+use std::{iter, ops::Range};
 
 use crate::{
     command::{ClientId, Iamat},
@@ -38,9 +38,9 @@ const PACKED_LOCATION_BYTES: usize = 10;
 /// One encoded report, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
+    /// What every record begins with.
+    head: &'a [u8; FIXED_BYTES],
     bytes: &'a [u8],
-    location_at: usize,
-    time_text_at: usize,
     client_at: usize,
 }
 
@@ -127,21 +127,14 @@ impl<'a> Record<'a> {
     /// The bytes end too early.
     #[inline]
     pub(crate) fn locate(bytes: &'a [u8]) -> Result<Self, RecordError> {
-        let flags = *bytes.first().ok_or(RecordError::Short)?;
-        let location_at = FIXED_BYTES + if flags & ORDER_TIME == 0 { 0 } else { 8 };
-        let time_text_at = if flags & LOCATION_TEXT == 0 {
-            location_at + PACKED_LOCATION_BYTES
-        } else {
-            location_at + 2 + usize::from(read_u16(bytes, location_at)?)
+        let head = bytes.first_chunk().ok_or(RecordError::Short)?;
+        let client_at = match head[0] & KNOWN_FLAGS {
+            0 => FIXED_BYTES + PACKED_LOCATION_BYTES,
+            flags => texts(bytes, flags)?[1].end,
         };
-        let client_at = if flags & TIME_TEXT == 0 {
-            time_text_at
-        } else {
-            time_text_at + 2 + usize::from(read_u16(bytes, time_text_at)?)
-        };
-        let end = client_at + usize::from(read_u16(bytes, 4)?);
-        let bytes = bytes.get(..end).ok_or(RecordError::Short)?;
-        Ok(Self { bytes, location_at, time_text_at, client_at })
+        let client_bytes = usize::from(u16::from_le_bytes([head[4], head[5]]));
+        let bytes = bytes.get(..client_at + client_bytes).ok_or(RecordError::Short)?;
+        Ok(Self { head, bytes, client_at })
     }
 
     /// Whether all fields are what [`encode`] writes.
@@ -153,14 +146,13 @@ impl<'a> Record<'a> {
         if ClientId::new(self.client()).is_none() {
             return impossible("client");
         }
-        if self.number(6) >> 63 != 0 {
+        if self.number::<6>() >> 63 != 0 {
             return impossible("receipt");
         }
-        if self.number(14) >> 63 != 0 || !self.time_is_possible() {
+        if self.number::<14>() >> 63 != 0 || !self.time_is_possible() {
             return impossible("time");
         }
-        let stored_order = self.number(FIXED_BYTES);
-        if self.flags() & ORDER_TIME != 0 && (stored_order >> 63 != 0 || stored_order == self.number(14)) {
+        if self.stored_order().is_some_and(|order| order >> 63 != 0 || order == self.number::<14>()) {
             return impossible("order time");
         }
         let location_possible = match self.location_text() {
@@ -173,11 +165,11 @@ impl<'a> Record<'a> {
     fn time_is_possible(&self) -> bool {
         match self.time_text() {
             Some(text) => {
-                self.byte(1) == 0
+                self.head[1] == 0
                     && ClientTime::parse(text)
                         .is_some_and(|t| t.at() == self.client_time() && t.packed().is_none())
             }
-            None => PackedTime::new(self.client_time(), self.byte(1)).is_some(),
+            None => PackedTime::new(self.client_time(), self.head[1]).is_some(),
         }
     }
 
@@ -190,25 +182,25 @@ impl<'a> Record<'a> {
     /// The server that took the report.
     #[must_use]
     pub fn server(&self) -> ServerIndex {
-        ServerIndex::from_bits(u16::from_le_bytes([self.byte(SERVER_AT), self.byte(SERVER_AT + 1)]))
+        ServerIndex::from_bits(u16::from_le_bytes([self.head[SERVER_AT], self.head[SERVER_AT + 1]]))
     }
 
     /// When that server took it, by its own clock.
     #[must_use]
     pub fn received_at(&self) -> Timestamp {
-        Timestamp::from_nanos(self.number(6))
+        Timestamp::from_nanos(self.number::<6>())
     }
 
     /// When the client says it was there.
     #[must_use]
     pub fn client_time(&self) -> Timestamp {
-        Timestamp::from_nanos(self.number(14))
+        Timestamp::from_nanos(self.number::<14>())
     }
 
     /// The time that the report counts as.
     #[must_use]
     pub fn order_time(&self) -> Timestamp {
-        Timestamp::from_nanos(self.number(if self.flags() & ORDER_TIME == 0 { 14 } else { FIXED_BYTES }))
+        self.stored_order().map_or_else(|| self.client_time(), Timestamp::from_nanos)
     }
 
     /// Who.
@@ -228,7 +220,7 @@ impl<'a> Record<'a> {
 
     /// Appends the client's time as the client sent it.
     pub fn print_time(&self, out: &mut Vec<u8>) {
-        match (self.time_text(), PackedTime::new(self.client_time(), self.byte(1))) {
+        match (self.time_text(), PackedTime::new(self.client_time(), self.head[1])) {
             (Some(text), _) => out.extend_from_slice(text),
             (None, Some(packed)) => packed.print(out),
             (None, None) => {}
@@ -238,35 +230,44 @@ impl<'a> Record<'a> {
     /// What equal reports share and different ones do not: all bytes but the server index, in two parts.
     #[must_use]
     pub(crate) fn identity(&self) -> ([u8; 2], &'a [u8]) {
-        ([self.byte(0), self.byte(1)], self.bytes.get(SERVER_AT + 2..).unwrap_or_default())
+        ([self.head[0], self.head[1]], self.bytes.get(SERVER_AT + 2..).unwrap_or_default())
     }
 
     fn location_text(&self) -> Option<&'a [u8]> {
-        (self.flags() & LOCATION_TEXT != 0)
-            .then(|| self.bytes.get(self.location_at + 2..self.time_text_at).unwrap_or_default())
+        (self.flags() & LOCATION_TEXT != 0).then(|| self.text(0))
     }
 
     fn packed_location(&self) -> Option<PackedLocation> {
-        let bytes = self.bytes.get(self.location_at..self.location_at + PACKED_LOCATION_BYTES)?;
-        PackedLocation::from_bytes(bytes.try_into().ok()?)
+        let location = self.bytes.get(location_at(self.flags())..)?;
+        PackedLocation::from_bytes(*location.first_chunk()?)
     }
 
     fn time_text(&self) -> Option<&'a [u8]> {
-        (self.flags() & TIME_TEXT != 0)
-            .then(|| self.bytes.get(self.time_text_at + 2..self.client_at).unwrap_or_default())
+        (self.flags() & TIME_TEXT != 0).then(|| self.text(1))
     }
 
-    fn flags(&self) -> u8 {
-        self.byte(0)
+    fn text(&self, number: usize) -> &'a [u8] {
+        let range = texts(self.bytes, self.flags()).ok().and_then(|texts| texts.get(number).cloned());
+        range.and_then(|range| self.bytes.get(range)).unwrap_or_default()
     }
 
-    fn byte(&self, at: usize) -> u8 {
-        self.bytes.get(at).copied().unwrap_or_default()
+    /// The order time, if it is not the client's time.
+    fn stored_order(&self) -> Option<u64> {
+        if self.flags() & ORDER_TIME == 0 {
+            return None;
+        }
+        self.bytes.get(FIXED_BYTES..)?.first_chunk().copied().map(u64::from_le_bytes)
     }
 
-    fn number(&self, at: usize) -> u64 {
-        let bytes = self.bytes.get(at..at + 8).and_then(|b| b.try_into().ok());
-        u64::from_le_bytes(bytes.unwrap_or_default())
+    const fn flags(&self) -> u8 {
+        self.head[0]
+    }
+
+    /// The number at a place in the head.
+    fn number<const AT: usize>(&self) -> u64 {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.head[AT..AT + 8]);
+        u64::from_le_bytes(bytes)
     }
 }
 
@@ -294,6 +295,30 @@ pub(crate) fn whole_records(records: &[u8], bytes_max: usize, at_least_one: bool
         end = next;
     }
     records.get(..end).unwrap_or_default()
+}
+
+const fn location_at(flags: u8) -> usize {
+    FIXED_BYTES + if flags & ORDER_TIME == 0 { 0 } else { 8 }
+}
+
+/// Where a record has its location and its time's text, which is empty if there is none.
+#[cold]
+fn texts(bytes: &[u8], flags: u8) -> Result<[Range<usize>; 2], RecordError> {
+    let location_at = location_at(flags);
+    let location = if flags & LOCATION_TEXT == 0 {
+        location_at..location_at + PACKED_LOCATION_BYTES
+    } else {
+        text_at(bytes, location_at)?
+    };
+    let time =
+        if flags & TIME_TEXT == 0 { location.end..location.end } else { text_at(bytes, location.end)? };
+    Ok([location, time])
+}
+
+/// Where the text is whose length is at `at`.
+fn text_at(bytes: &[u8], at: usize) -> Result<Range<usize>, RecordError> {
+    let start = at + 2;
+    Ok(start..start + usize::from(read_u16(bytes, at)?))
 }
 
 fn read_u16(bytes: &[u8], at: usize) -> Result<u16, RecordError> {
