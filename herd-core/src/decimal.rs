@@ -133,14 +133,9 @@ pub(crate) fn print_whole(out: &mut Vec<u8>, value: u64, width: usize) {
 #[inline]
 pub(crate) fn print_seconds(out: &mut Vec<u8>, nanos: u64) {
     let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    if seconds < EIGHT_DIGITS {
-        // Up to three years: what is in front of the first digit is shifted out.
-        let eight = spread(seconds);
-        let zeros = (eight.trailing_zeros() / 8).min(7) as usize;
-        out.extend_from_slice(&((eight | (EACH * 0x30)) >> (8 * zeros)).to_le_bytes());
-        out.truncate(out.len() - zeros);
-    } else {
-        print_whole(out, seconds, 1);
+    match u8::try_from(seconds) {
+        Ok(seconds @ 0..10) => out.push(b'0' + seconds),
+        _ => print_whole(out, seconds, 1),
     }
     let [a, b, c, d, e, f, g, h] = (spread(fraction / 10) | (EACH * 0x30)).to_le_bytes();
     out.extend_from_slice(&[b'.', a, b, c, d, e, f, g, h, b'0' + (fraction % 10).to_le_bytes()[0]]);
