@@ -14,7 +14,7 @@ use std::{
 use crate::gateway::{Nearby, Wait};
 
 /// Memory that a thread keeps for the next replies of any connection: those to all that is read at once.
-const SPARE_BYTES_MAX: usize = 64 * 1024;
+const SPARE_BYTES_MAX: usize = 128 * 1024;
 
 thread_local! {
     /// Lent to whichever connection has replies, so that an idle one holds no memory and a busy one asks for none.
