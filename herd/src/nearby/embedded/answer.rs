@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use foldhash::fast::RandomState;
+
 use super::{
     index::{Index, PlaceRow},
     kinds::Kind,
@@ -100,7 +102,7 @@ struct Looks {
 }
 
 /// The looks of each kind by its types; indexes hold no others, unless another herd made them.
-static LOOKS: LazyLock<HashMap<Vec<u8>, Looks>> = LazyLock::new(|| {
+static LOOKS: LazyLock<HashMap<Vec<u8>, Looks, RandomState>> = LazyLock::new(|| {
     let looks = |types: String| (Looks::of(&types), types);
     Kind::all()
         .iter()
@@ -181,41 +183,25 @@ fn print_geometry(at: Coordinates, half: [u32; 2], out: &mut Vec<u8>) {
     let (lat, lng) = at.degrees();
     let [height, width] =
         half.map(|units| (f64::from(units) / f64::from(UNITS_PER_DEGREE)).max(POINT_HALF_DEGREES));
-    let pieces: [(&[u8], (f64, f64)); 3] = [
-        (
-            br#"
-         "geometry" : {
-            "location" : {
-               "lat" : "#,
-            (lat, lng),
-        ),
-        (
-            br#"
-            },
-            "viewport" : {
-               "northeast" : {
-                  "lat" : "#,
-            (lat + height, lng + width),
-        ),
-        (
-            br#"
-               },
-               "southwest" : {
-                  "lat" : "#,
-            (lat - height, lng - width),
-        ),
-    ];
-    for (number, (piece, (lat, lng))) in pieces.into_iter().enumerate() {
-        // Past the antimeridian longitudes go on at the other end.
-        let lng = if lng.abs() > 180.0 { lng - 360.0_f64.copysign(lng) } else { lng };
-        out.extend_from_slice(piece);
-        print_number(lat.clamp(-90.0, 90.0), out);
-        out.extend_from_slice(if number == 0 {
-            b",\n               \"lng\" : "
-        } else {
-            b",\n                  \"lng\" : "
-        });
-        print_number(lng, out);
-    }
+    // Past the antimeridian longitudes go on at the other end.
+    let around = |lng: f64| if lng.abs() > 180.0 { lng - 360.0_f64.copysign(lng) } else { lng };
+    out.extend_from_slice(
+        b"\n         \"geometry\" : {\n            \"location\" : {\n               \"lat\" : ",
+    );
+    print_number(lat, out);
+    out.extend_from_slice(b",\n               \"lng\" : ");
+    print_number(lng, out);
+    out.extend_from_slice(
+        b"\n            },\n            \"viewport\" : {\n               \"northeast\" : {\n                  \"lat\" : ",
+    );
+    print_number((lat + height).min(90.0), out);
+    out.extend_from_slice(b",\n                  \"lng\" : ");
+    print_number(around(lng + width), out);
+    out.extend_from_slice(
+        b"\n               },\n               \"southwest\" : {\n                  \"lat\" : ",
+    );
+    print_number((lat - height).max(-90.0), out);
+    out.extend_from_slice(b",\n                  \"lng\" : ");
+    print_number(around(lng - width), out);
     out.extend_from_slice(b"\n               }\n            }\n         },");
 }

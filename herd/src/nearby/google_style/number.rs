@@ -10,25 +10,20 @@ use herd_core::decimal::{power_of_ten, sixteen_digits};
 /// Digits that are printed.
 const DIGITS: usize = 16;
 
-/// Everyday sizes by their first digit's place, the largest first: at least so much, so many decimals.
-const SIZES: [(f64, usize); 8] =
-    [(100.0, 13), (10.0, 14), (1.0, 15), (0.1, 16), (0.01, 17), (0.001, 18), (0.0001, 19), (0.0, 0)];
-
-/// Below this a number is of everyday size.
-const SIZE_MAX: f64 = 1000.0;
-
 /// Appends a number; one that JSON cannot tell is 0.
 pub(crate) fn print(number: f64, out: &mut Vec<u8>) {
     let size = number.abs();
-    match SIZES.iter().find(|(least, _)| size >= *least) {
-        Some((_, decimals @ 1..)) if size < SIZE_MAX => {
-            if number < 0.0 {
-                out.push(b'-');
-            }
-            print_exactly(size, *decimals, out);
-        }
-        _ => print_any(number, out),
+    // Counted, not searched for: which of a few bounds a number is below cannot be foreseen.
+    let below = |bounds: &[f64]| bounds.iter().map(|&bound| usize::from(size < bound)).sum::<usize>();
+    let decimals = match size {
+        1.0..1000.0 => 13 + below(&[100.0, 10.0]),
+        0.0001..1.0 => 16 + below(&[0.1, 0.01, 0.001]),
+        _ => return print_any(number, out),
+    };
+    if number < 0.0 {
+        out.push(b'-');
     }
+    print_exactly(size, decimals, out);
 }
 
 /// A number of everyday size, rounded half to even to so many decimals, which makes sixteen digits of it.
@@ -52,14 +47,19 @@ fn print_exactly(size: f64, decimals: usize, out: &mut Vec<u8>) {
 /// Sixteen digits, the last so many of them behind the point, without the zeros that say nothing.
 fn print_digits(digits: u64, decimals: usize, out: &mut Vec<u8>) {
     let (text, zeros) = sixteen_digits(digits);
-    let told = DIGITS - zeros;
-    let (before, behind) = text.split_at_checked(DIGITS.saturating_sub(decimals)).unwrap_or((&text, &[]));
-    out.extend_from_slice(if before.is_empty() { b"0" } else { before });
-    if told > before.len() {
-        out.push(b'.');
-        out.resize(out.len() + decimals.saturating_sub(DIGITS), b'0');
-        out.extend_from_slice(behind.get(..told - before.len()).unwrap_or_default());
-    }
+    let Some(before) = DIGITS.checked_sub(decimals).filter(|&before| before > 0) else {
+        out.extend_from_slice(b"0.");
+        out.resize(out.len() + decimals - DIGITS, b'0');
+        return out.extend_from_slice(text.get(..DIGITS - zeros).unwrap_or_default());
+    };
+    // In one piece, the first digit lowest: those behind the point make room for it. What is too much is taken back.
+    let all = u128::from_le_bytes(text);
+    let head = (1 << (8 * before)) - 1;
+    let with_point = all & head | u128::from(b'.') << (8 * before) | (all & !head) << 8;
+    let untold = if zeros < decimals { zeros } else { decimals + 1 };
+    out.extend_from_slice(&with_point.to_le_bytes());
+    out.push(text[DIGITS - 1]);
+    out.truncate(out.len() - untold);
 }
 
 fn print_any(number: f64, out: &mut Vec<u8>) {
