@@ -283,14 +283,17 @@ fn neighbours(index: usize, names: &[Name], edges: &[(usize, usize)]) -> Vec<(us
 fn rules(scenario: &Scenario, herd: &Name) -> Rules {
     let sets_clocks = |fault: &&Fault| matches!(fault.kind, FaultKind::ClockJump | FaultKind::Replace);
     let jumps = scenario.faults.iter().filter(sets_clocks);
-    let jump_ms = jumps.map(|fault| fault.amount).max().unwrap_or_default();
+    let jump_ms = jumps.map(|fault| fault.amount).max();
+    let offset_ms = scenario.limits.clock_offset_ms;
     let has_impostors = scenario.faults.iter().any(|fault| fault.kind == FaultKind::Impostor);
     let mut settings = NodeSettings::new(herd.clone(), 0, 0, HerdKey::derive(herd, None));
     scenario.limits.apply(&mut settings);
     Rules {
         ttl: settings.ttl,
-        // A server whose clock jumps takes its neighbours' for that much off until their next heartbeats.
-        slack: SLACK_MIN + Duration::from_millis(2 * scenario.limits.clock_offset_ms + 4 * jump_ms),
+        // A server whose clock jumps takes its neighbours' for that much off until their next heartbeats: it had been off by as
+        // much as any other.
+        slack: SLACK_MIN
+            + Duration::from_millis(jump_ms.map_or(2 * offset_ms, |jump| 3 * offset_ms + 4 * jump)),
         clients_max: scenario.limits.clients_max,
         is_durable: scenario.limits.is_durable,
         has_small_logs: scenario.limits.log_bytes_max.is_some(),

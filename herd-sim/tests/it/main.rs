@@ -7,85 +7,85 @@
     reason = "tests fail by panicking and say what they covered; the lints know only #[test] functions"
 )]
 
-use std::process::Command;
+use std::{ops::Range, process::Command};
 
 use herd_sim::{Catalogue, Cut, Report, Scenario, run, scenario::FaultKind};
 
 /// Seeds of every scenario. `cargo xtask sim --seeds N` runs more.
 const SEEDS: u64 = 3;
 
-/// Runs a scenario with the first so many seeds and prints what was covered.
-fn check(name: &str, seeds: u64) -> Report {
+/// Runs a scenario with some seeds and prints what was covered.
+fn check(name: &str, seeds: Range<u64>) -> Report {
     let catalogue = Catalogue::read().unwrap();
     let mut total = Report::default();
-    for seed in 0..seeds {
+    for seed in seeds.clone() {
         match run(&catalogue.get(name, seed).unwrap(), seed) {
             Ok(report) => total.add(&report),
             Err(violation) => panic!("{violation}"),
         }
     }
-    println!("{name}: {seeds} seeds: {total}");
+    println!("{name}: seeds {seeds:?}: {total}");
     total
 }
 
 #[test]
 fn two_servers_and_a_quiet_herd_agree_at_little_cost() {
-    let _ = check("pair", SEEDS);
-    let report = check("quiet", SEEDS);
+    let _ = check("pair", 0..SEEDS);
+    let report = check("quiet", 0..SEEDS);
     assert_eq!((report.silences, report.overtaken), (0, report.started_anew));
 }
 
 #[test]
 fn each_two_of_five_may_die_and_come_back_empty() {
     // The n-th seed kills the n-th choice of two: these are all there are.
-    let report = check("kill-two", 10);
+    let report = check("kill-two", 0..10);
     assert_eq!(report.faults.get(&FaultKind::Crash), Some(&20));
     assert!(report.agreed_after_ms <= 2000);
 }
 
 #[test]
 fn parted_herds_agree_when_they_meet_and_resume_after_short_breaks() {
-    let report = check("partition", SEEDS);
+    let report = check("partition", 0..SEEDS);
     assert!(report.silences > 0 && report.resumed > 0);
 }
 
 #[test]
 fn links_that_break_all_the_time_lose_nothing() {
-    let report = check("flapping", SEEDS);
+    let report = check("flapping", 0..SEEDS);
     assert!(report.resumed > 100 && report.superseded > 0 && report.duplicates > 0 && report.silences > 0);
 }
 
 #[test]
 fn a_slow_link_falls_off_the_log_and_catches_up_by_copying() {
-    let report = check("slow-link", 2);
+    let report = check("slow-link", 0..2);
     assert!(report.copied_records > 0);
 }
 
 #[test]
 fn clocks_that_are_wrong_lose_nothing() {
-    let report = check("clocks", SEEDS);
+    let report = check("clocks", 0..SEEDS);
     assert!(report.faults.contains_key(&FaultKind::ClockJump));
 }
 
 #[test]
 fn clients_of_the_future_are_not_pinned_there() {
-    let _ = check("future", SEEDS);
+    let _ = check("future", 0..SEEDS);
 }
 
 #[test]
 fn an_empty_newcomer_is_filled_by_its_neighbours() {
-    let report = check("newcomer", 2);
+    let report = check("newcomer", 0..2);
     assert!(report.copied_records > 1000);
 }
 
 #[test]
 fn reports_expire_everywhere_and_none_returns() {
-    let _ = check("expiry", SEEDS);
+    let _ = check("expiry", 0..SEEDS);
 }
 
 #[test]
 fn a_full_table_forgets_the_longest_silent_everywhere_alike() {
-    let report = check("full-table", 2);
+    let report = check("full-table", 0..2);
     assert!(report.evicted > 0);
 }
 
@@ -93,27 +93,34 @@ fn a_full_table_forgets_the_longest_silent_everywhere_alike() {
 fn full_tables_of_servers_whose_clocks_are_apart_end_equal() {
     // A core in which they refuse each other's reports for ever went unnoticed by a thousand runs of all scenarios once the
     // oracle no longer took what a full table takes back for a fault. It shows in one of twenty runs of this one: seed 1.
-    let report = check("full-apart", SEEDS);
+    let report = check("full-apart", 0..SEEDS);
     assert!(report.evicted > 0);
 }
 
 #[test]
 fn fifty_servers_agree() {
-    let _ = check("large", 2);
+    let _ = check("large", 0..2);
 }
 
 #[test]
 fn everything_at_once_loses_nothing() {
-    let report = check("chaos", SEEDS);
+    let report = check("chaos", 0..SEEDS);
     let kinds = [FaultKind::Crash, FaultKind::Pause, FaultKind::Cut, FaultKind::HalfOpen];
     assert!(kinds.iter().all(|kind| report.faults.contains_key(kind)));
 }
 
 #[test]
 fn herds_that_nobody_thought_of_lose_nothing() {
-    let report = check("swarm", 60);
+    let report = check("swarm", 0..60);
     assert!(FaultKind::ALL.iter().all(|(kind, _)| report.faults.contains_key(kind)), "{:?}", report.faults);
     assert!(report.resumed > 0 && report.refused > 0 && report.restored > 0);
+}
+
+#[test]
+fn a_clock_that_is_set_right_takes_others_for_wrong_until_their_next_heartbeats() {
+    // Seed 509136 of the swarm was called a violation: a clock that had been 14 s behind, with a neighbour two minutes ahead,
+    // jumped to where it belonged, and for a moment what its server took counted as of 134 s ahead.
+    let _ = check("swarm", 509_136..509_137);
 }
 
 #[test]
