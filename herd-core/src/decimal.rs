@@ -133,9 +133,11 @@ pub(crate) fn print_whole(out: &mut Vec<u8>, value: u64, width: usize) {
 #[inline]
 pub(crate) fn print_seconds(out: &mut Vec<u8>, nanos: u64) {
     let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
-    match u8::try_from(seconds) {
-        Ok(seconds @ 0..10) => out.push(b'0' + seconds),
-        _ => print_whole(out, seconds, 1),
+    if seconds < 10 {
+        // So right is nearly every clock.
+        out.push(b'0' + seconds.to_le_bytes()[0]);
+    } else {
+        print_whole(out, seconds, 1);
     }
     let [a, b, c, d, e, f, g, h] = (spread(fraction / 10) | (EACH * 0x30)).to_le_bytes();
     out.extend_from_slice(&[b'.', a, b, c, d, e, f, g, h, b'0' + (fraction % 10).to_le_bytes()[0]]);

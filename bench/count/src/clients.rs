@@ -20,7 +20,7 @@ pub(crate) fn cut() -> anyhow::Result<Work> {
     let mut splitter = LineSplitter::new(LINE_BYTES_MAX);
     Ok(Box::new(move |_| {
         // As much as the front-end reads at once.
-        for read in lines.chunks(16 * 1024) {
+        for read in lines.chunks(64 * 1024) {
             for line in splitter.split(black_box(read)).lines() {
                 black_box(line);
             }

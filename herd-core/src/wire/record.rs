@@ -128,9 +128,9 @@ impl<'a> Record<'a> {
     #[inline]
     pub(crate) fn locate(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let head = bytes.first_chunk().ok_or(RecordError::Short)?;
-        let client_at = match head[0] & KNOWN_FLAGS {
-            0 => FIXED_BYTES + PACKED_LOCATION_BYTES,
-            flags => texts(bytes, flags)?[1].end,
+        let client_at = match head[0] & (LOCATION_TEXT | TIME_TEXT) {
+            0 => packed_at(head[0]) + PACKED_LOCATION_BYTES,
+            _ => texts(bytes, head[0])?[1].end,
         };
         let client_bytes = usize::from(u16::from_le_bytes([head[4], head[5]]));
         let bytes = bytes.get(..client_at + client_bytes).ok_or(RecordError::Short)?;
@@ -234,21 +234,23 @@ impl<'a> Record<'a> {
     }
 
     fn location_text(&self) -> Option<&'a [u8]> {
-        (self.flags() & LOCATION_TEXT != 0).then(|| self.text(0))
-    }
-
-    fn packed_location(&self) -> Option<PackedLocation> {
-        let location = self.bytes.get(location_at(self.flags())..)?;
-        PackedLocation::from_bytes(*location.first_chunk()?)
+        let [location, _] = self.texts(LOCATION_TEXT)?;
+        self.bytes.get(location)
     }
 
     fn time_text(&self) -> Option<&'a [u8]> {
-        (self.flags() & TIME_TEXT != 0).then(|| self.text(1))
+        let [_, time] = self.texts(TIME_TEXT)?;
+        self.bytes.get(time)
     }
 
-    fn text(&self, number: usize) -> &'a [u8] {
-        let range = texts(self.bytes, self.flags()).ok().and_then(|texts| texts.get(number).cloned());
-        range.and_then(|range| self.bytes.get(range)).unwrap_or_default()
+    /// Where its texts are, if it has the one of this flag.
+    fn texts(&self, flag: u8) -> Option<[Range<usize>; 2]> {
+        (self.flags() & flag != 0).then(|| texts(self.bytes, self.flags()).ok())?
+    }
+
+    fn packed_location(&self) -> Option<PackedLocation> {
+        let location = self.bytes.get(packed_at(self.flags())..)?;
+        PackedLocation::from_bytes(*location.first_chunk()?)
     }
 
     /// The order time, if it is not the client's time.
@@ -297,18 +299,20 @@ pub(crate) fn whole_records(records: &[u8], bytes_max: usize, at_least_one: bool
     records.get(..end).unwrap_or_default()
 }
 
-const fn location_at(flags: u8) -> usize {
+/// Where a location is that is no text.
+const fn packed_at(flags: u8) -> usize {
     FIXED_BYTES + if flags & ORDER_TIME == 0 { 0 } else { 8 }
 }
 
-/// Where a record has its location and its time's text, which is empty if there is none.
+/// Where the location is and where the time's text, both without their lengths; the location may be packed, the text empty.
+/// Few records have either text, so this is not to stand in the way of others.
 #[cold]
 fn texts(bytes: &[u8], flags: u8) -> Result<[Range<usize>; 2], RecordError> {
-    let location_at = location_at(flags);
+    let start = packed_at(flags);
     let location = if flags & LOCATION_TEXT == 0 {
-        location_at..location_at + PACKED_LOCATION_BYTES
+        start..start + PACKED_LOCATION_BYTES
     } else {
-        text_at(bytes, location_at)?
+        text_at(bytes, start)?
     };
     let time =
         if flags & TIME_TEXT == 0 { location.end..location.end } else { text_at(bytes, location.end)? };

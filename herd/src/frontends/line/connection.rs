@@ -12,15 +12,7 @@ use std::{
     time::Duration,
 };
 
-use arrayvec::ArrayVec;
-use herd_core::{
-    command::Command,
-    node::Answer,
-    wire::{
-        line,
-        lines::{Line, LineSplitter},
-    },
-};
+use herd_core::{node::Answer, wire::lines::LineSplitter};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -34,17 +26,13 @@ use crate::{
     traffic::Party,
 };
 
-use super::{answer, backlog::Backlog, replies::Replies};
+use super::{answer, backlog::Backlog, replies::Replies, turn::Turn};
 
-/// Bytes read at once: about 1,000 commands, sixteen turns; with 16 KiB the system calls of a flood cost 5 % more of all its
-/// CPU. Whoever floods has as many waiting.
+/// Bytes read at once, about 1,000 commands: with a quarter of it a flood costs 5 to 10 % more, for its system calls. A
+/// client that sends without end has as many waiting here, and as many bytes of replies.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Lines that are answered in one turn, for which others wait less than a tenth of a millisecond: 32 at once pay for the
-/// locks.
-const LINES_PER_TURN: usize = 64;
-
-/// Replies that wait for those of the next turn, if there is to be one at once: as many bytes as were read.
+/// Replies that wait for those of the next turn, if there is to be one at once.
 const WRITE_BYTES: usize = 64 * 1024;
 
 /// Bytes that a reply adds to its line, about: the server and the skew.
@@ -52,9 +40,6 @@ const TAKER_BYTES: usize = 32;
 
 /// Bytes of a usual line: a longer one counts for several.
 const LINE_BYTES_USUAL: usize = 64;
-
-/// Questions that are answered in one turn: their answers are up to 25 KB each.
-const QUESTIONS_PER_TURN: usize = 2;
 
 /// What a question counts for, in other commands: its answer is looked up and printed.
 const QUESTION_WORK: u32 = 32;
@@ -272,24 +257,16 @@ impl Connection {
             None => self.splitter.finish(),
         };
         let mut ahead = split.lines();
-        let mut lines = ArrayVec::<Line<'_>, LINES_PER_TURN>::new();
-        let mut commands = ArrayVec::<Command<'_>, LINES_PER_TURN>::new();
-        let mut questions = 0;
-        while lines.len() < LINES_PER_TURN
-            && questions < QUESTIONS_PER_TURN
-            && let Some((line, command)) = line::next(&mut ahead, &self.gateway.provider().limits)
-        {
-            questions += usize::from(matches!(command, Command::Whatsat(_)));
-            lines.push(line);
-            commands.push(command);
-        }
+        let mut turn = Turn::default();
+        turn.fill(&mut ahead, &self.gateway.provider().limits);
+        let Turn { lines, commands } = &turn;
         let left = ahead.unread();
         if lines.is_empty() {
             return left;
         }
         let mut answers = ANSWERS.take();
         answers.clear();
-        let Submitted { at, wait } = self.gateway.submit(&commands, &mut answers);
+        let Submitted { at, wait } = self.gateway.submit(commands, &mut answers);
         if let Some(wait) = wait {
             self.replies.hold(wait);
         }
@@ -297,7 +274,7 @@ impl Connection {
         let bytes = input.map_or(0, <[u8]>::len) - left;
         let mut work = u32::try_from(lines.len().max(bytes / LINE_BYTES_USUAL)).unwrap_or(u32::MAX);
         self.replies.tail().reserve(bytes + lines.len() * TAKER_BYTES);
-        for ((line, command), answer) in lines.iter().zip(&commands).zip(&answers) {
+        for ((line, command), answer) in lines.iter().zip(commands).zip(&answers) {
             let question = answer::print(self.replies.tail(), self.gateway.server(), line, command, answer);
             if let Some((position, question)) = question {
                 self.replies.ask((self.gateway.provider().ask)(position, question));
@@ -309,7 +286,7 @@ impl Connection {
         let mut pen = self.gateway.traffic().pen();
         pen.received(self.party, at, lines.iter().map(answer::bytes));
         pen.sent(self.party, at, self.replies.since(mark));
-        drop((pen, lines, commands));
+        drop((pen, turn));
         split.put_back(left);
         left
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod replies;
+mod turn;
 mod backlog;
 mod connection;
 mod tcp;

@@ -186,22 +186,46 @@ fn print_geometry(at: Coordinates, half: [u32; 2], out: &mut Vec<u8>) {
     // Past the antimeridian longitudes go on at the other end.
     let around = |lng: f64| if lng.abs() > 180.0 { lng - 360.0_f64.copysign(lng) } else { lng };
     out.extend_from_slice(
-        b"\n         \"geometry\" : {\n            \"location\" : {\n               \"lat\" : ",
+        br#"
+         "geometry" : {
+            "location" : {
+               "lat" : "#,
     );
     print_number(lat, out);
-    out.extend_from_slice(b",\n               \"lng\" : ");
+    out.extend_from_slice(
+        br#",
+               "lng" : "#,
+    );
     print_number(lng, out);
     out.extend_from_slice(
-        b"\n            },\n            \"viewport\" : {\n               \"northeast\" : {\n                  \"lat\" : ",
+        br#"
+            },
+            "viewport" : {
+               "northeast" : {
+                  "lat" : "#,
     );
     print_number((lat + height).min(90.0), out);
-    out.extend_from_slice(b",\n                  \"lng\" : ");
+    out.extend_from_slice(
+        br#",
+                  "lng" : "#,
+    );
     print_number(around(lng + width), out);
     out.extend_from_slice(
-        b"\n               },\n               \"southwest\" : {\n                  \"lat\" : ",
+        br#"
+               },
+               "southwest" : {
+                  "lat" : "#,
     );
     print_number((lat - height).max(-90.0), out);
-    out.extend_from_slice(b",\n                  \"lng\" : ");
+    out.extend_from_slice(
+        br#",
+                  "lng" : "#,
+    );
     print_number(around(lng - width), out);
-    out.extend_from_slice(b"\n               }\n            }\n         },");
+    out.extend_from_slice(
+        br#"
+               }
+            }
+         },"#,
+    );
 }

@@ -47,19 +47,20 @@ fn print_exactly(size: f64, decimals: usize, out: &mut Vec<u8>) {
 /// Sixteen digits, the last so many of them behind the point, without the zeros that say nothing.
 fn print_digits(digits: u64, decimals: usize, out: &mut Vec<u8>) {
     let (text, zeros) = sixteen_digits(digits);
-    let Some(before) = DIGITS.checked_sub(decimals).filter(|&before| before > 0) else {
+    if decimals >= DIGITS {
         out.extend_from_slice(b"0.");
         out.resize(out.len() + decimals - DIGITS, b'0');
         return out.extend_from_slice(text.get(..DIGITS - zeros).unwrap_or_default());
-    };
-    // In one piece, the first digit lowest: those behind the point make room for it. What is too much is taken back.
+    }
+    // All in one piece, the first digit lowest: those behind the point make room for it, so that the last one falls off and is
+    // appended. What says nothing is taken back, and the point with it if nothing is left behind it.
     let all = u128::from_le_bytes(text);
-    let head = (1 << (8 * before)) - 1;
-    let with_point = all & head | u128::from(b'.') << (8 * before) | (all & !head) << 8;
-    let untold = if zeros < decimals { zeros } else { decimals + 1 };
+    let before = 8 * (DIGITS - decimals);
+    let head = (1 << before) - 1;
+    let with_point = all & head | u128::from(b'.') << before | (all & !head) << 8;
     out.extend_from_slice(&with_point.to_le_bytes());
     out.push(text[DIGITS - 1]);
-    out.truncate(out.len() - untold);
+    out.truncate(out.len() - if zeros < decimals { zeros } else { decimals + 1 });
 }
 
 fn print_any(number: f64, out: &mut Vec<u8>) {
