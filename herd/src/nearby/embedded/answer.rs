@@ -183,49 +183,36 @@ fn print_geometry(at: Coordinates, half: [u32; 2], out: &mut Vec<u8>) {
     let (lat, lng) = at.degrees();
     let [height, width] =
         half.map(|units| (f64::from(units) / f64::from(UNITS_PER_DEGREE)).max(POINT_HALF_DEGREES));
-    // Past the antimeridian longitudes go on at the other end.
-    let around = |lng: f64| if lng.abs() > 180.0 { lng - 360.0_f64.copysign(lng) } else { lng };
-    out.extend_from_slice(
-        br#"
+    const BETWEEN: &[u8; 28] = b",\n                  \"lng\" : ";
+    let location = br#"
          "geometry" : {
             "location" : {
-               "lat" : "#,
-    );
-    print_number(lat, out);
-    out.extend_from_slice(
-        br#",
-               "lng" : "#,
-    );
-    print_number(lng, out);
-    out.extend_from_slice(
-        br#"
+               "lat" : "#;
+    print_point(location, (lat, lng), b",\n               \"lng\" : ", out);
+    let northeast = br#"
             },
             "viewport" : {
                "northeast" : {
-                  "lat" : "#,
-    );
-    print_number((lat + height).min(90.0), out);
-    out.extend_from_slice(
-        br#",
-                  "lng" : "#,
-    );
-    print_number(around(lng + width), out);
-    out.extend_from_slice(
-        br#"
+                  "lat" : "#;
+    print_point(northeast, (lat + height, lng + width), BETWEEN, out);
+    let southwest = br#"
                },
                "southwest" : {
-                  "lat" : "#,
-    );
-    print_number((lat - height).max(-90.0), out);
-    out.extend_from_slice(
-        br#",
-                  "lng" : "#,
-    );
-    print_number(around(lng - width), out);
-    out.extend_from_slice(
-        br#"
-               }
-            }
-         },"#,
-    );
+                  "lat" : "#;
+    print_point(southwest, (lat - height, lng - width), BETWEEN, out);
+    out.extend_from_slice(b"\n               }\n            }\n         },");
+}
+
+/// Appends a point with what stands before it and between its two numbers, whose lengths are known: short copies need no call.
+fn print_point<const M: usize, const N: usize>(
+    before: &[u8; M],
+    (lat, lng): (f64, f64),
+    between: &[u8; N],
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(before);
+    print_number(lat.clamp(-90.0, 90.0), out);
+    out.extend_from_slice(between);
+    // Past the antimeridian longitudes go on at the other end.
+    print_number(if lng.abs() > 180.0 { lng - 360.0_f64.copysign(lng) } else { lng }, out);
 }
