@@ -127,7 +127,7 @@ impl CatchUp {
         match step {
             Comparison::Digest(digest) => self.answer_digest(node, *digest, out),
             Comparison::Same => self.same(now),
-            Comparison::Shards(theirs) => self.compare_shards(node, theirs, now),
+            Comparison::Shards(theirs) => self.compare_shards(node, theirs, now, out),
             Comparison::Leaves { shard, hashes } => {
                 let ours = node.leaf_digests(*shard);
                 let leaves = LeafSet::differing(&ours, hashes);
@@ -210,12 +210,13 @@ impl CatchUp {
         }
     }
 
-    fn compare_shards(&mut self, node: &Node, theirs: &[u64], now: Moment) {
+    fn compare_shards(&mut self, node: &Node, theirs: &[u64], now: Moment, out: &mut Vec<u8>) {
         let ours = node.shard_digests();
         let differing = (0..=u8::MAX).zip(ours.iter().zip(theirs)).filter(|(_, (a, b))| a != b);
         self.leaves_due = differing.map(|(shard, _)| shard).collect();
         if self.leaves_due.is_empty() {
-            // What differed was under way, and has arrived.
+            // What differed was under way, and has arrived: the acceptor does not know that yet.
+            say(out, Comparison::Copied);
             self.same(now);
         }
     }

@@ -200,7 +200,7 @@ impl Node {
                 placement: &self.placement,
             },
         };
-        let mut fresh = Vec::new();
+        let mut fresh = Vec::with_capacity(commands.len() * RECORD_BYTES_USUAL);
         let answers = answers.get_mut(first..).unwrap_or_default();
         for (commands, answers) in commands.chunks(LOOKAHEAD).zip(answers.chunks_mut(LOOKAHEAD)) {
             // Who says nothing that we understand is nobody, whose place is as good as any.
@@ -208,7 +208,6 @@ impl Node {
                 self.placement.of(command.client().map_or(&[], |client| client.as_bytes()))
             };
             let places: Places = commands.iter().map(place).collect();
-            fresh.reserve(commands.len() * RECORD_BYTES_USUAL);
             let growth = self.shards.visit(&places, |shard, place, i| {
                 answers[i] = self.answer(&commands[i], shard, place, &batch, &mut fresh);
             });

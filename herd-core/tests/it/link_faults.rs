@@ -77,6 +77,24 @@ fn a_comparison_that_is_asked_for_waits_for_the_one_under_way() {
     assert!(a.link.progress().is_some());
 }
 
+/// Broke: where what differed had arrived meanwhile, only the dialler took the link for synced, until the next round.
+#[test]
+fn a_round_that_finds_that_what_differed_has_arrived_ends_for_both() {
+    let (mut a, mut b) = linked();
+    for end in [&mut a, &mut b] {
+        end.hear(&bytes_of(&Frame::Compare(Comparison::Ask)), None, at(1)).unwrap();
+        assert_eq!(end.link.progress(), None);
+    }
+    let _ = report(&b.node, "kiwi", 1, at(1).clock);
+    let live = b.say(at(1));
+    a.link.handle_time(&a.node, at(1)).unwrap();
+    b.hear(&a.say(at(1)), None, at(1)).unwrap();
+    a.hear(&live, None, at(1)).unwrap();
+    a.hear(&b.say(at(1)), None, at(1)).unwrap();
+    b.hear(&a.say(at(1)), None, at(1)).unwrap();
+    assert!(a.link.progress().is_some() && b.link.progress().is_some());
+}
+
 #[test]
 fn a_number_without_a_name_and_names_out_of_turn_end_the_link() {
     let (a, mut b) = linked();
