@@ -1,10 +1,11 @@
 //! `herd load`: what to send as options, progress for a person, the outcome as text or JSON.
 
 use std::{
+    fmt,
     io::{self, IsTerminal, Write},
     net::{SocketAddr, ToSocketAddrs},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     thread,
     time::Duration,
 };
@@ -12,8 +13,12 @@ use std::{
 use anyhow::{Context as _, anyhow};
 use clap::builder::RangedU64ValueParser;
 use herd_core::{limits::MESSAGES_BOUND_MAX, position::Location};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
 
 use super::{Failure, HerdArgs, complain};
 use crate::{
@@ -53,7 +58,7 @@ pub(super) struct Args {
     /// Requests a second in all, whether the servers keep up or not [default: as fast as they answer]
     #[arg(long, short, value_name = "R", conflicts_with = "window", value_parser = rate)]
     rate: Option<f64>,
-    /// Send recorded tracks instead: GPX, GeoLife (.plt) and OwnTracks (.rec), with their own places and times
+    /// Send recorded tracks instead: GPX, GeoLife (.plt) and OwnTracks (.rec), with their own places and times; behind the servers
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["rate", "clients", "id_bytes", "fill", "seed"])]
     replay: Vec<PathBuf>,
     /// So many times as fast as they happened [default: as fast as they are answered]
@@ -62,20 +67,20 @@ pub(super) struct Args {
     /// Of 100 requests so many ask what is near a client; every client is made known first
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100), conflicts_with = "replay")]
     whatsat: u8,
-    /// How far around they ask, in kilometres
+    /// How far around they ask, in kilometres; of places up to 50
     #[arg(long, value_name = "KM", default_value_t = 10, requires = "whatsat")]
     radius: u32,
-    /// How many they ask for
+    /// How many they ask for; places up to 20
     #[arg(long, value_name = "N", default_value_t = 5, requires = "whatsat", value_parser = clap::value_parser!(u8).range(..=i64::from(MESSAGES_BOUND_MAX)))]
     bound: u8,
     /// Clients are within 50 km of this location, for example +34.068930-118.445127 [default: all over the globe]
     #[arg(long, value_name = "LOCATION", allow_hyphen_values = true, conflicts_with = "replay")]
     around: Option<String>,
-    /// Measure how long reports to the first server take to these; load is then only what --rate asks for
+    /// Measure how long reports to the first server take to these (commas between, or given again); load is then only what --rate asks for
     #[arg(long, value_name = "ADDR", value_delimiter = ',', conflicts_with_all = ["window", "requests", "replay", "whatsat"])]
     across: Vec<String>,
     /// One such report so often
-    #[arg(long, value_name = "S", default_value = "10ms", requires = "across", value_parser = quantity::parse_span)]
+    #[arg(long, value_name = "TIME", default_value = "10ms", requires = "across", value_parser = quantity::parse_span)]
     every: Duration,
     /// The herd that ships that these servers are, to tell hops
     #[arg(long, requires = "across")]
@@ -83,8 +88,8 @@ pub(super) struct Args {
     /// Likewise, by its configuration
     #[arg(long, value_name = "FILE", requires = "across", conflicts_with = "preset")]
     config: Option<PathBuf>,
-    /// How long, for example 30s or 5m [default: 10s]
-    #[arg(long, short, value_name = "S", conflicts_with = "requests", value_parser = quantity::parse_span)]
+    /// How long, for example 30s or 5m [default: 10s; with --replay until the last point]
+    #[arg(long, short, value_name = "TIME", conflicts_with = "requests", value_parser = quantity::parse_span)]
     duration: Option<Duration>,
     /// How many requests
     #[arg(long, short = 'n', value_name = "N", value_parser = at_least_one(u64::MAX))]
@@ -102,7 +107,7 @@ pub(super) struct Args {
     #[arg(long)]
     verify: bool,
     /// Without any reply for so long those that are out count as missing
-    #[arg(long, value_name = "S", default_value = "10s", value_parser = quantity::parse_span)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = quantity::parse_span)]
     patience: Duration,
     /// Threads
     #[arg(long, value_name = "T", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -162,6 +167,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         across: crossings.as_ref().map(|crossings| AcrossSummary::new(crossings, &hops)),
     };
     told.print(args.json)?;
+    if args.preset.is_some() || args.config.is_some() {
+        told.across.iter().flat_map(AcrossSummary::unlinked).for_each(|(from, to)| {
+            complain(&format!("the configuration has no way from {from} to {to}: its hops are not known"));
+        });
+    }
     outcome.as_ref().map_or(Ok(()), check)?;
     crossings.as_ref().map_or(Ok(()), check_crossings)
 }
@@ -185,6 +195,11 @@ impl Told {
 
 impl Args {
     fn plan(&self) -> Result<Plan, Failure> {
+        if let (false, None, Some(second)) = (self.across.is_empty(), self.rate, self.servers.get(1)) {
+            return Err(Failure::Wrong(anyhow!(
+                "--across puts load on servers only with --rate, and takes several with commas between, found {second:?}"
+            )));
+        }
         let traffic = self.traffic()?;
         let connections = usize::try_from(self.connections).unwrap_or(usize::MAX);
         let clients = match &traffic {
@@ -207,6 +222,7 @@ impl Args {
             patience: self.patience,
             threads: self.threads.min(u32::try_from(connections).unwrap_or(u32::MAX)).min(clients),
             pids: self.pid.clone(),
+            stop: ending()?,
         })
     }
 
@@ -215,7 +231,8 @@ impl Args {
         if !self.replay.is_empty() {
             let tracks = Tracks::read(&self.replay).map_err(|error| Failure::AtWork(error.into()))?;
             if tracks.left_out() > 0 {
-                complain(&format!("{} points left out: no report can tell them", tracks.left_out()));
+                let what = "no time or place, out of range, before 1970, or broken lines";
+                complain(&format!("left out of the tracks: {} ({what})", tracks.left_out()));
             }
             for file in tracks.untold() {
                 complain(&format!("nothing of {} can be sent", file.display()));
@@ -274,6 +291,7 @@ impl Args {
             duration: self.duration.unwrap_or(DURATION),
             patience: self.patience,
             seed: self.seed,
+            stop: Arc::clone(&plan.stop),
         };
         thread::scope(|scope| {
             let probing = scope.spawn(|| across::measure(&across));
@@ -282,6 +300,16 @@ impl Args {
             Ok((outcome, Some(crossings.map_err(|error| Failure::AtWork(error.into()))?)))
         })
     }
+}
+
+/// Set by the first Ctrl-C or SIGTERM: what is out is waited for, and what was measured is told. The next one ends at once.
+fn ending() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_default(signal, Arc::clone(&stop)).context("signals")?;
+        flag::register(signal, Arc::clone(&stop)).context("signals")?;
+    }
+    Ok(stop)
 }
 
 /// Connections are files.
@@ -305,8 +333,12 @@ fn watched(plan: &Plan, what: &'static str) -> Result<Outcome, Failure> {
     if let End::Requests(count) = plan.end {
         bar.set_length(count);
     }
-    let style = "{msg} {elapsed} {human_pos} replies, {per_sec}";
-    bar.set_style(ProgressStyle::with_template(style).context("progress bar")?);
+    let style = ProgressStyle::with_template("{msg} {elapsed} {human_pos} replies, {rate} a second");
+    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // Where it cannot be written nobody looks.
+        let _ = write!(out, "{:.0}", state.per_sec());
+    };
+    bar.set_style(style.context("progress bar")?.with_key("rate", rate));
     bar.set_message(what);
     let outcome = load::run(plan, &|answered| bar.set_position(answered));
     bar.finish_and_clear();

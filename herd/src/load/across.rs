@@ -8,6 +8,10 @@
 use std::{
     io,
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -43,6 +47,8 @@ pub(crate) struct AcrossPlan {
     pub(crate) patience: Duration,
     /// What chance follows from.
     pub(crate) seed: u64,
+    /// Set by whoever wants it to end before that.
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 /// What came of it.
@@ -109,7 +115,7 @@ pub(crate) fn measure(plan: &AcrossPlan) -> Result<Crossings, AcrossError> {
     }
     let mut chance = fastrand::Rng::with_seed(plan.seed);
     let (began, mut due) = (Instant::now(), Duration::ZERO);
-    while due < plan.duration {
+    while due < plan.duration && !plan.stop.load(Ordering::Relaxed) {
         thread::sleep(due.saturating_sub(began.elapsed()));
         let nth = chance.usize(..others.len());
         if let Some(crossing) = others.get_mut(nth) {

@@ -61,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) threads: u32,
     /// Processes on this machine whose CPU time is wanted.
     pub(crate) pids: Vec<u32>,
+    /// Set by whoever wants the run to end before that; what is out is waited for.
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 /// What a run sends, and when.

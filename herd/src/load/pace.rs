@@ -66,6 +66,15 @@ impl Pace {
         self.sent += 1;
     }
 
+    /// How many requests are still to come that are due before `end`.
+    pub(super) fn due_before(&self, end: u64) -> u64 {
+        let all = match &self.timetable {
+            &Timetable::Even { rate, nth, workers, .. } => turns_before(end, rate, nth, workers),
+            Timetable::Listed(list) => list.partition_point(|&(due, _)| due < end) as u64,
+        };
+        all.saturating_sub(self.sent)
+    }
+
     /// Sets the alarm to the next request; how long to wait for it at most.
     pub(super) fn wait(&self, now: u64) -> io::Result<Duration> {
         let wait = self.next().map_or(WAIT_MAX, |(due, _)| due.saturating_sub(now).min(WAIT_MAX));
@@ -96,6 +105,19 @@ fn due(sent: u64, rate: f64, nth: u32, workers: u32) -> u64 {
     (turn as f64 * NANOS / rate) as u64
 }
 
+/// How many requests of a worker are due before `end`: about as many as the rate says, give or take what rounding does.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "2^53 ns are 104 days"
+)]
+fn turns_before(end: u64, rate: f64, nth: u32, workers: u32) -> u64 {
+    let about = (end as f64 * rate / NANOS / f64::from(workers)) as u64;
+    let from = about.saturating_sub(2);
+    (from..).find(|&sent| due(sent, rate, nth, workers) >= end).unwrap_or(from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +126,17 @@ mod tests {
     fn workers_take_turns() {
         let all: Vec<u64> = (0..3).flat_map(|sent| [due(sent, 1e6, 0, 2), due(sent, 1e6, 1, 2)]).collect();
         assert_eq!(all, [0, 1000, 2000, 3000, 4000, 5000]);
+    }
+
+    #[test]
+    fn what_is_due_before_the_end_is_counted_to_the_request() {
+        for (rate, workers, end) in
+            [(1e6, 2, 5000), (1e6, 2, 5001), (3.0, 1, 1_000_000_000), (0.001, 3, 7), (1e9, 1, 50)]
+        {
+            let counted = |nth| (0..).take_while(|&sent| due(sent, rate, nth, workers) < end).count() as u64;
+            for nth in 0..workers {
+                assert_eq!(turns_before(end, rate, nth, workers), counted(nth), "{rate} {nth} of {workers}");
+            }
+        }
     }
 }

@@ -4,12 +4,13 @@ use std::{
     collections::BTreeMap,
     fmt::{self, Display, Formatter},
     net::SocketAddr,
+    sync::atomic::Ordering,
 };
 
 use serde::Serialize;
 
 use super::{
-    Outcome, Plan, Traffic,
+    End, Outcome, Plan, Traffic,
     across::{Crossing, Crossings},
     histogram::Histogram,
 };
@@ -28,10 +29,15 @@ pub(crate) struct LoadSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     speed: Option<f64>,
     clients: u64,
+    /// Of 100 requests so many are a WHATSAT.
+    whatsat: u8,
     replies: u64,
     compared: u64,
     wrong: u64,
     missing: u64,
+    /// Requests that were due in an open loop and not sent before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsent: Option<u64>,
     /// Connections that ended before the run did.
     hung_up: u64,
     seconds: f64,
@@ -101,16 +107,23 @@ impl LoadSummary {
     #[expect(clippy::cast_precision_loss, reason = "shown with four digits")]
     pub(crate) fn new(plan: &Plan, outcome: &Outcome) -> Self {
         let tally = &outcome.tally;
-        let seconds = outcome.took as f64 / 1e9;
+        let is_open_loop = plan.traffic.is_open_loop();
+        let took = match plan.end {
+            // Who keeps to a rate may have nothing to say at the end.
+            End::After(time) if is_open_loop && !plan.stop.load(Ordering::Relaxed) => {
+                outcome.took.max(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+            }
+            End::After(_) | End::Requests(_) => outcome.took,
+        };
+        let seconds = took as f64 / 1e9;
         // Nanoseconds over replies are milliseconds over millions.
         let per_million = |cpu: u64| cpu as f64 / 1e3 / tally.answered.max(1) as f64;
         let known: Option<Vec<u64>> = outcome.cpu_of.iter().map(|(_, cpu)| *cpu).collect();
         let process =
             |&(pid, cpu): &(u32, Option<u64>)| ProcessCpu { pid, cpu_s_per_million: cpu.map(per_million) };
-        let is_open_loop = plan.traffic.is_open_loop();
-        let (rate, speed, clients) = match &plan.traffic {
-            Traffic::Crowd { crowd, rate } => (*rate, None, crowd.clients.into()),
-            Traffic::Replay { tracks, speed } => (None, *speed, tracks.clients() as u64),
+        let (rate, speed, clients, whatsat) = match &plan.traffic {
+            Traffic::Crowd { crowd, rate } => (*rate, None, crowd.clients.into(), crowd.questions_percent),
+            Traffic::Replay { tracks, speed } => (None, *speed, tracks.clients() as u64, 0),
         };
         Self {
             servers: plan.servers.clone(),
@@ -119,10 +132,12 @@ impl LoadSummary {
             rate,
             speed,
             clients,
+            whatsat,
             replies: tally.answered,
             compared: tally.compared,
             wrong: tally.wrong,
             missing: tally.missing,
+            unsent: is_open_loop.then_some(tally.unsent),
             hung_up: tally.hung_up,
             seconds,
             replies_per_second: if seconds > 0.0 { tally.answered as f64 / seconds } else { 0.0 },
@@ -169,6 +184,12 @@ impl AcrossSummary {
         });
         Self { origin: crossings.origin.clone(), servers, hops: hops.collect() }
     }
+
+    /// The origin, and each server whose distance from there is not known.
+    pub(crate) fn unlinked(&self) -> impl Iterator<Item = (&str, &str)> {
+        let unlinked = self.servers.iter().filter(|server| server.hops.is_none());
+        unlinked.map(|server| (self.origin.as_str(), server.name.as_str()))
+    }
 }
 
 impl Percentiles {
@@ -182,24 +203,57 @@ impl Percentiles {
 impl Display for Percentiles {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { p50, p90, p99, p999, max } = self;
-        write!(f, "p50 {p50:.1} us, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, max {max:.1}")
+        let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(|&micros| Micros(micros));
+        write!(f, "p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}")
+    }
+}
+
+/// Microseconds, in a unit in which they are read with ease.
+struct Micros(f64);
+
+impl Display for Micros {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            micros if micros < 1e3 => write!(f, "{micros:.1} us"),
+            micros if micros < 1e6 => write!(f, "{:.2} ms", micros / 1e3),
+            micros => write!(f, "{:.2} s", micros / 1e6),
+        }
+    }
+}
+
+/// So many of a thing.
+struct Counted<T>(T, &'static str);
+
+impl<T: Display + PartialEq + From<u8>> Display for Counted<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(count, thing) = self;
+        write!(f, "{count} {thing}{}", if *count == T::from(1) { "" } else { "s" })
     }
 }
 
 impl Display for LoadSummary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { connections, replies, seconds, replies_per_second, compared, wrong, missing, .. } = self;
-        write!(f, "{connections} connections, ")?;
+        write!(f, "{}, ", Counted(*connections, "connection"))?;
         match (self.window, self.rate, self.speed) {
             (Some(window), ..) => write!(f, "window {window}")?,
             (None, Some(rate), _) => write!(f, "{rate} requests a second")?,
             (None, None, speed) => write!(f, "{} times as fast as it happened", speed.unwrap_or(1.0))?,
         }
-        writeln!(f, ", {} clients", self.clients)?;
-        writeln!(f, "replies   {replies} in {seconds:.3} s, {replies_per_second:.0} a second")?;
-        writeln!(f, "checked   {compared} word for word, {wrong} wrong, {missing} missing")?;
+        write!(f, ", {}", Counted(self.clients, "client"))?;
+        match self.whatsat {
+            0 => writeln!(f)?,
+            percent => writeln!(f, ", {percent} % WHATSAT")?,
+        }
+        let decimals = if *replies_per_second < 100.0 { 1 } else { 0 };
+        writeln!(f, "replies   {replies} in {seconds:.3} s, {replies_per_second:.decimals$} a second")?;
+        writeln!(f, "faults    {wrong} wrong, {missing} missing; {compared} compared word for word")?;
         if self.hung_up > 0 {
-            writeln!(f, "hung up   {} of {connections} connections before the run was over", self.hung_up)?;
+            let connections = Counted(*connections, "connection");
+            writeln!(f, "hung up   {} of {connections} before the run was over", self.hung_up)?;
+        }
+        if let Some(unsent @ 1..) = self.unsent {
+            writeln!(f, "not sent  {unsent} that were due")?;
         }
         writeln!(f, "latency   {}", self.latency_us)?;
         if let Some(lateness) = &self.lateness_us {
@@ -223,15 +277,18 @@ impl Display for AcrossSummary {
         {
             write!(f, "{} -> {name}", self.origin)?;
             if let Some(hops) = hops {
-                write!(f, ", {hops} {}", if *hops == 1 { "hop" } else { "hops" })?;
+                write!(f, ", {}", Counted(*hops, "hop"))?;
             }
-            writeln!(f, ": {seen} reports seen, {missing} missing")?;
+            writeln!(f, ": {} seen, {missing} missing", Counted(*seen, "report"))?;
             writeln!(f, "  from reply  {from_reply_us}")?;
             writeln!(f, "  from send   {from_send_us}")?;
             writeln!(f, "  a round     {round_us}")?;
         }
-        for HopsSummary { hops, seen, from_reply_us, .. } in &self.hops {
-            writeln!(f, "{hops} {}: {seen} reports seen", if *hops == 1 { "hop" } else { "hops" })?;
+        let is_several = |summary: &&HopsSummary| {
+            self.servers.iter().filter(|server| server.hops == Some(summary.hops)).count() > 1
+        };
+        for HopsSummary { hops, seen, from_reply_us, .. } in self.hops.iter().filter(is_several) {
+            writeln!(f, "{}: {} seen", Counted(*hops, "hop"), Counted(*seen, "report"))?;
             writeln!(f, "  from reply  {from_reply_us}")?;
         }
         Ok(())

@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     pub(crate) wrong: u64,
     /// Requests without a reply.
     pub(crate) missing: u64,
+    /// Requests that were due in an open loop and could not be sent before its end.
+    pub(crate) unsent: u64,
     /// Connections that ended before the run did.
     pub(crate) hung_up: u64,
     /// The first thing that went wrong, in words.
@@ -45,6 +47,7 @@ impl Tally {
             compared: 0,
             wrong: 0,
             missing: 0,
+            unsent: 0,
             hung_up: 0,
             first_fault: None,
             last_reply_at: 0,
@@ -63,6 +66,7 @@ impl Tally {
         self.compared += other.compared;
         self.wrong += other.wrong;
         self.missing += other.missing;
+        self.unsent += other.unsent;
         self.hung_up += other.hung_up;
         self.first_fault = self.first_fault.take().or(other.first_fault);
         self.last_reply_at = self.last_reply_at.max(other.last_reply_at);

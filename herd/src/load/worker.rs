@@ -188,7 +188,7 @@ impl<'a> Worker<'a> {
     /// Open loop: sends what is due and says how long to wait for what is next.
     fn keep_pace(&mut self, start: Start) -> io::Result<Duration> {
         // Without room a reply has to come first, and its event ends the wait.
-        if self.is_sent(start.elapsed()) || !self.send_due(start) {
+        if self.is_sent(start.elapsed()) || !self.send_due(start) || self.left == 0 {
             return Ok(TICK);
         }
         self.pace.as_ref().map_or(Ok(TICK), |pace| pace.wait(start.elapsed()))
@@ -197,10 +197,15 @@ impl<'a> Worker<'a> {
     /// Sends all that is due now, on each connection with one write. False if one has no room.
     fn send_due(&mut self, start: Start) -> bool {
         let now = start.elapsed();
+        let end = match self.plan.end {
+            End::After(time) => nanos(time),
+            End::Requests(_) => u64::MAX,
+        };
         let Some(pace) = &mut self.pace else { return true };
         let mut touched = Vec::new();
         let mut has_room = true;
-        while let Some((due, nth)) = pace.next().filter(|&(due, _)| due <= now && self.left > 0) {
+        while let Some((due, nth)) = pace.next().filter(|&(due, _)| due <= now && due < end && self.left > 0)
+        {
             let connection = &mut self.connections[nth];
             has_room = connection.in_flight() < IN_FLIGHT_MAX;
             if !has_room {
@@ -218,6 +223,10 @@ impl<'a> Worker<'a> {
             self.in_flight += 1;
             self.last_sent_at = now;
             self.tally.lateness.record(now - due, 1);
+        }
+        if now >= end {
+            self.left = 0;
+            self.tally.unsent = pace.due_before(end);
         }
         for nth in touched {
             if let Err(error) = self.connections[nth].socket.send() {
@@ -243,8 +252,12 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Whether nothing more is to be sent. In an open loop what was due before the end is sent first.
     fn is_sent(&self, now: u64) -> bool {
-        self.left == 0 || matches!(self.plan.end, End::After(time) if now >= nanos(time))
+        let is_closed_loop = self.pace.is_none();
+        self.left == 0
+            || self.plan.stop.load(Ordering::Relaxed)
+            || is_closed_loop && matches!(self.plan.end, End::After(time) if now >= nanos(time))
     }
 
     fn is_over(&self, now: u64) -> bool {

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener},
+    sync::mpsc::channel,
     thread,
 };
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     flock::Flock,
-    program::{Finished, finish},
+    program::{Finished, Running, finish, herd, line_with, signal},
     server::{Server, Setup},
 };
 
@@ -76,6 +77,42 @@ fn a_run_ends_after_its_time() {
     let (run, json) = load(server.address, "--duration 50ms -c 2");
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
     assert!(json["replies"].as_u64() > Some(0), "{json}");
+}
+
+#[test]
+fn what_is_due_and_cannot_be_sent_is_told() {
+    let server = Server::start(Setup::default());
+    let (run, json) = load(server.address, "--duration 300ms -c 2 --rate 50");
+    assert_eq!((run.code, &json["replies"], &json["unsent"]), (Some(0), &Value::from(15), &Value::from(0)));
+    assert_eq!(json["seconds"], 0.3, "{json}");
+    // No more than 65,536 wait on a connection that nothing comes from.
+    let address = server_that_is_silent();
+    let (run, json) = load(address, "--duration 100ms -c 1 --rate 1e6 --patience 100ms");
+    let count = |key: &str| json[key].as_u64().unwrap();
+    assert_eq!((run.code, count("missing") + count("unsent")), (Some(1), 100_000), "{json}");
+    assert!(count("unsent") > 0, "{json}");
+}
+
+fn server_that_is_silent() -> SocketAddr {
+    server(|_, _| String::new())
+}
+
+#[test]
+fn a_run_that_is_interrupted_tells_what_was_measured() {
+    let (answered, is_under_way) = channel();
+    let address = server(move |nth, line| {
+        if nth == 20 {
+            answered.send(()).unwrap();
+        }
+        right(line)
+    });
+    let mut run = Running::start(herd(&["load", &address.to_string(), "-c", "1", "-d", "10m"]));
+    is_under_way.recv().unwrap();
+    signal("INT", &run.id().to_string());
+    let replies = line_with(&run.stdout, |line| line.starts_with("replies "));
+    let count: u64 = replies.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(count > 20, "{replies}");
+    assert_eq!(run.exit_code(), Some(0));
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(super) fn read(tracks: &mut Tracks, path: &Path, text: &str) -> Result<(), F
     let is_data_set = name_of(path, 1).is_some_and(|folder| folder == "Trajectory");
     let person = if is_data_set { name_of(path, 2) } else { None };
     let client = tracks.client(&person.or_else(|| name_of(path, 0)).unwrap_or_default());
-    for (number, line) in (1..).zip(text.lines()).skip(HEADER_LINES) {
+    for line in text.lines().skip(HEADER_LINES) {
         let fields: Vec<&str> = line.split(',').map(str::trim).collect();
         match fields.as_slice() {
             [latitude, longitude, _, _, _, day, time] => {
@@ -23,7 +23,7 @@ pub(super) fn read(tracks: &mut Tracks, path: &Path, text: &str) -> Result<(), F
                 tracks.record(client, Recorded { at: point(day, time), latitude, longitude });
             }
             [""] => {}
-            _ => return Err((number, format!("expected seven fields with commas between, found {line:?}"))),
+            _ => tracks.leave_out(),
         }
     }
     Ok(())

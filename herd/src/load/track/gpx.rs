@@ -49,7 +49,13 @@ pub(super) fn read(tracks: &mut Tracks, path: &Path, text: &str) -> Result<(), F
                 }
                 _ => {}
             },
-            Event::Eof if has_root => return Ok(()),
+            Event::Eof if has_root => {
+                // Cut in the middle of a point.
+                if open.is_some() {
+                    tracks.leave_out();
+                }
+                return Ok(());
+            }
             Event::Eof => return Err(fault("expected a <gpx> element".to_owned())),
             Event::Empty(_)
             | Event::Text(_)

@@ -115,7 +115,7 @@ impl Tracks {
         numbers.len()
     }
 
-    /// Points that no report can tell.
+    /// Points that no report can tell, and lines that tell none.
     pub(crate) const fn left_out(&self) -> u64 {
         self.left_out
     }
@@ -151,8 +151,7 @@ impl Tracks {
         let location = format!("{latitude:+}{longitude:+}");
         let id = self.ids.get(client as usize).filter(|_| Location::parse(location.as_bytes()).is_some());
         let Some(id) = id else {
-            self.left_out += 1;
-            return;
+            return self.leave_out();
         };
         let (seconds, nanos) = (at.as_nanos() / NANOS_PER_SECOND, at.as_nanos() % NANOS_PER_SECOND);
         let fraction = if nanos == 0 { String::new() } else { format!(".{nanos:09}") };
@@ -171,8 +170,13 @@ impl Tracks {
             Recorded { at: Some(at), latitude: Some(latitude), longitude: Some(longitude) } => {
                 self.add(client, at, (latitude, longitude));
             }
-            Recorded { .. } => self.left_out += 1,
+            Recorded { .. } => self.leave_out(),
         }
+    }
+
+    /// A point that no report can tell, or a line that tells none.
+    const fn leave_out(&mut self) {
+        self.left_out += 1;
     }
 
     fn read_file(&mut self, path: &Path) -> Result<(), TrackError> {

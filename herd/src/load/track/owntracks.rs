@@ -34,16 +34,20 @@ pub(super) fn read(tracks: &mut Tracks, path: &Path, text: &str) -> Result<(), F
         (_, device) => device,
     };
     let device = device.or_else(|| name_of(path, 0)).unwrap_or_default();
-    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let mut fields = line.splitn(3, '\t');
-        let (Some(_), Some(kind), Some(json)) = (fields.next(), fields.next(), fields.next()) else {
-            return Err((number, format!("expected three fields with tabs between, found {line:?}")));
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let mut fields = line.splitn(3, '\t').skip(1);
+        let (Some(kind), Some(json)) = (fields.next(), fields.next()) else {
+            tracks.leave_out();
+            continue;
         };
         if kind.trim() != "*" {
             continue;
         }
-        let message: Message =
-            serde_json::from_str(json.trim()).map_err(|error| (number, error.to_string()))?;
+        // The last line may be cut: the recorder is still writing it.
+        let Ok(message) = serde_json::from_str::<Message>(json.trim()) else {
+            tracks.leave_out();
+            continue;
+        };
         if message.kind != "location" {
             continue;
         }
