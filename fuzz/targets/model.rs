@@ -157,7 +157,9 @@ impl Pair {
 
     /// Drops what has expired, everywhere.
     pub(crate) fn sweep(&mut self, clock: Timestamp) {
-        (0..16).for_each(|_| self.node.sweep(clock));
+        for _ in 0..16 {
+            let _ = self.node.sweep(clock);
+        }
         self.held.retain(|_, bytes| read(bytes).received_at() >= expired(clock));
     }
 

@@ -204,7 +204,7 @@ impl World {
     pub(crate) fn sweep(&self) {
         for server in self.servers.iter().filter(|server| server.is_up()) {
             if let Some(life) = &server.life {
-                life.node.sweep(server.now(self.fabric.now).clock);
+                let _ = life.node.sweep(server.now(self.fabric.now).clock);
             }
         }
     }

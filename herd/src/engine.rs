@@ -104,8 +104,13 @@ impl Engine {
         if !effects.fresh.is_empty() {
             self.wake();
         }
-        if effects.evicted > 0
-            && let Some(clients) = self.evictions.count(effects.evicted as u64)
+        self.evicted(effects.evicted);
+    }
+
+    /// Tells now and then how many clients had to go because the table is full.
+    pub fn evicted(&self, clients: usize) {
+        if clients > 0
+            && let Some(clients) = self.evictions.count(clients as u64)
         {
             tracing::warn!(clients, "the table is full: the longest-silent clients had to go");
         }

@@ -209,6 +209,6 @@ async fn sweep(engine: Arc<Engine>, stop: CancellationToken) {
     let mut every = time::interval(SWEEP_EVERY);
     every.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
-        engine.node().sweep(engine.clock());
+        engine.evicted(engine.node().sweep(engine.clock()));
     }
 }

@@ -73,11 +73,11 @@ pub enum LinkEvent {
     Fresh {
         /// Their records, with our server numbers.
         records: Vec<u8>,
-        /// Clients that had to go because the table is full.
-        evicted: usize,
         /// They came by comparing tables, not as they happened.
         by_copy: bool,
     },
+    /// So many clients had to go because the table is full.
+    Evicted(usize),
     /// Both sides hold the same.
     Synced,
     /// Servers said something new of themselves: all links have something to send.

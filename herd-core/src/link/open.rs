@@ -237,13 +237,14 @@ impl Open {
     /// Has the driver know what was news.
     fn tell(&mut self, effects: Effects, now: Now, by_copy: bool, voice: &mut Voice<'_>) {
         let Effects { fresh: records, evicted } = effects;
+        voice.events.extend((evicted > 0).then_some(LinkEvent::Evicted(evicted)));
         if records.is_empty() {
             return;
         }
         if by_copy {
             self.gauge.copied(&records, self.catch_up.is_synced(), now.clock);
         }
-        voice.events.push(LinkEvent::Fresh { records, evicted, by_copy });
+        voice.events.push(LinkEvent::Fresh { records, by_copy });
     }
 
     /// Puts our server numbers for the peer's into a copy of the records.

@@ -1,6 +1,9 @@
 //! The bounds of the table: reports that expire, and the longest-silent clients that go when it is full.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use parking_lot::Mutex;
 
@@ -15,6 +18,9 @@ use super::{
 /// Shards swept at once: all of them in 16 calls.
 const SWEEP_SHARDS: usize = limits::SHARDS / 16;
 
+/// Clients looked at in one go when room is made: about a millisecond. A shard of more than a million clients in all takes longer.
+const STEP_CLIENTS: usize = 4096;
+
 /// Bytes of records that even a table of few clients may hold.
 const RECORD_BYTES_MIN: usize = 1024 * 1024;
 
@@ -23,12 +29,21 @@ const RECORD_BYTES_MIN: usize = 1024 * 1024;
 pub(super) struct Room {
     clients: AtomicUsize,
     bytes: AtomicUsize,
-    /// Held by the one that makes room.
-    evicting: Mutex<()>,
+    /// Room that is being made; locked by the one that goes on with it.
+    making: Mutex<Option<Making>>,
+    /// Whether there is any.
+    is_being_made: AtomicBool,
     /// Reports that stand before this had to go, or would have had to.
     evicted_before: Mutex<Standing>,
     /// The shard to be swept next.
     sweeping: AtomicUsize,
+}
+
+/// What stands before the limit still has to go from these shards.
+#[derive(Debug)]
+struct Making {
+    limit: Standing,
+    shards: Range<usize>,
 }
 
 impl Room {
@@ -57,8 +72,7 @@ impl Node {
 
     /// Whether there is room for clients that have been silent for long.
     pub(super) fn has_room(&self) -> bool {
-        self.clients() < self.settings.clients_max
-            && self.room.bytes.load(Ordering::Relaxed) < self.bytes_max()
+        self.clients() < self.settings.clients_max && self.record_bytes() < self.bytes_max()
     }
 
     fn bytes_max(&self) -> usize {
@@ -75,14 +89,20 @@ impl Node {
     /// Mean size of a report in the table in bytes, 0 if there is none.
     #[must_use]
     pub fn record_bytes_mean(&self) -> u64 {
-        self.room.bytes.load(Ordering::Relaxed).checked_div(self.clients()).unwrap_or(0) as u64
+        self.record_bytes().checked_div(self.clients()).unwrap_or(0) as u64
     }
 
-    /// Drops expired reports in a sixteenth of the shards; to be called about once a second.
-    pub fn sweep(&self, clock: Timestamp) {
+    fn record_bytes(&self) -> usize {
+        self.room.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Drops expired reports in a sixteenth of the shards, and goes on making room; to be called about once a second. Says how many
+    /// went for want of room.
+    pub fn sweep(&self, clock: Timestamp) -> usize {
         let expired = self.expired(clock);
         let start = self.room.sweeping.fetch_add(SWEEP_SHARDS, Ordering::Relaxed) % limits::SHARDS;
         self.drop_before((expired, 0), start..start + SWEEP_SHARDS);
+        self.make_room()
     }
 
     /// Reports received before this have expired, in herd time; but a server that has only one neighbour, whose clock is
@@ -95,40 +115,74 @@ impl Node {
     }
 
     /// Drops the longest-silent clients if there are too many, and a few more than needed: the scan of the table is
-    /// paid by as many new clients as 1/256 of it. Says how many went.
+    /// paid by as many new clients as 1/256 of it. A large table is gone through a few shards at a time, with each batch, so that
+    /// nobody waits for all of it. Says how many went.
     pub(super) fn make_room(&self) -> usize {
-        let clients_max = self.settings.clients_max;
-        let bytes_max = self.bytes_max();
-        let (clients, bytes) = (self.clients(), self.room.bytes.load(Ordering::Relaxed));
-        if clients <= clients_max && bytes <= bytes_max {
+        if !self.is_too_full() && !self.room.is_being_made.load(Ordering::Relaxed) {
             return 0;
         }
         // Whoever finds it being done goes on: the bound is overshot by what arrives meanwhile.
-        let Some(_guard) = self.room.evicting.try_lock() else { return 0 };
-        let mut held: Vec<Standing> = Vec::with_capacity(clients);
-        for shard in self.shards.iter() {
-            held.extend(shard.records().map(|record| self.placement.standing(&record)));
-        }
-        let surplus_clients = held.len().saturating_sub(clients_max);
-        let surplus_bytes = bytes.saturating_sub(bytes_max);
-        let surplus = surplus_clients.max(surplus_bytes.saturating_mul(held.len()) / bytes.max(1));
-        let Some(last) = held.len().checked_sub(1) else { return 0 };
-        let going = (surplus + held.len() / 256).min(last);
-        let (_, limit, _) = held.select_nth_unstable(going);
-        let before = self.clients();
-        let mut evicted_before = self.room.evicted_before.lock();
-        *evicted_before = (*evicted_before).max(*limit);
-        drop(evicted_before);
-        self.drop_before(*limit, 0..limits::SHARDS);
-        before.saturating_sub(self.clients())
+        let Some(mut making) = self.room.making.try_lock() else { return 0 };
+        let Some(Making { limit, shards }) = making.take().or_else(|| self.begin_making_room()) else {
+            return 0;
+        };
+        let rest = shards.start.saturating_add(self.shards_of(STEP_CLIENTS)).min(shards.end);
+        let went = self.drop_before(limit, shards.start..rest);
+        *making = (rest < shards.end).then_some(Making { limit, shards: rest..shards.end });
+        self.room.is_being_made.store(making.is_some(), Ordering::Relaxed);
+        went
     }
 
-    fn drop_before(&self, limit: Standing, shards: std::ops::Range<usize>) {
+    fn is_too_full(&self) -> bool {
+        self.clients() > self.settings.clients_max || self.record_bytes() > self.bytes_max()
+    }
+
+    /// Finds out who has to go, by some of the shards if the table is large: clients are spread over them by chance.
+    fn begin_making_room(&self) -> Option<Making> {
+        let (clients, bytes) = (self.clients(), self.record_bytes());
+        let mut sample: Vec<(Standing, usize)> = Vec::new();
+        // All over the table: of clients heard of at once the shards decide.
+        for shard in self.shards.iter().step_by(limits::SHARDS / self.shards_of(STEP_CLIENTS)) {
+            sample.extend(
+                shard.records().map(|record| (self.placement.standing(&record), record.bytes().len())),
+            );
+        }
+        sample.sort_unstable();
+        let sampled_bytes = sample.iter().map(|(_, bytes)| bytes).sum();
+        let share = |surplus: usize, of: usize, sampled: usize| match surplus {
+            0 => 0,
+            _ => surplus.saturating_mul(sampled) / of.max(1) + sampled / 256,
+        };
+        let mut clients_too_many =
+            share(clients.saturating_sub(self.settings.clients_max), clients, sample.len());
+        let mut bytes_too_many = share(bytes.saturating_sub(self.bytes_max()), bytes, sampled_bytes);
+        let stays = |&&(_, bytes): &&(Standing, usize)| {
+            let stays = clients_too_many == 0 && bytes_too_many == 0;
+            clients_too_many = clients_too_many.saturating_sub(1);
+            bytes_too_many = bytes_too_many.saturating_sub(bytes);
+            stays
+        };
+        let &(limit, _) = sample.iter().find(stays).or(sample.last())?;
+        let mut evicted_before = self.room.evicted_before.lock();
+        *evicted_before = (*evicted_before).max(limit);
+        Some(Making { limit, shards: 0..limits::SHARDS })
+    }
+
+    /// How many shards hold about so many clients, at least one.
+    fn shards_of(&self, clients: usize) -> usize {
+        (clients * limits::SHARDS / self.clients().max(1)).clamp(1, limits::SHARDS)
+    }
+
+    /// Drops what stands before `limit` in some shards: says how many clients went.
+    fn drop_before(&self, limit: Standing, shards: Range<usize>) -> usize {
         let rules = Rules { servers: self.names.read(), expired: limit.0, placement: &self.placement };
+        let mut went = 0;
         for mut shard in self.shards.range(shards) {
             let before = shard.size();
             shard.drop_before(limit, &rules);
+            went += before.clients - shard.size().clients;
             self.room.grew(shard.size().minus(before));
         }
+        went
     }
 }

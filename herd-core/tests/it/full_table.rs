@@ -128,3 +128,46 @@ fn knows(node: &Node, line: &str, clock: herd_core::time::Timestamp) -> bool {
     let client = line.split(' ').nth(1).unwrap();
     at_line(node, client, clock).is_some()
 }
+
+/// Broke: whoever brought one client too many waited until all of a large table had been gone through.
+#[test]
+fn a_large_table_makes_room_a_few_shards_at_a_time() {
+    const MAX: u64 = 40_000;
+    let node = small("A", 40_000);
+    let lines = |clients: std::ops::Range<u64>| -> Vec<_> {
+        clients.map(|client| format!("IAMAT c{client} +34-118 {client}")).collect()
+    };
+    for first in (0..MAX).step_by(10) {
+        let (_, effects) = apply(&node, &lines(first..first + 10), seconds(100 + first));
+        assert_eq!(effects.evicted, 0);
+    }
+    let (_, effects) = apply(&node, &lines(MAX..MAX + 1), seconds(100 + MAX));
+    assert!((1..100).contains(&effects.evicted), "{effects:?}");
+    let mut evicted = effects.evicted;
+    // Also when nobody says anything.
+    for _ in 0..10 {
+        evicted += node.sweep(seconds(101 + MAX));
+    }
+    assert_eq!(node.clients() as u64, MAX + 1 - evicted as u64);
+    assert!((100..250).contains(&evicted), "a 256th more or less, by a sample: {evicted}");
+    assert!(lines(300..MAX + 1).iter().all(|line| knows(&node, line, seconds(101 + MAX))));
+    let (_, again) = apply(&node, &lines(MAX..MAX + 1), seconds(102 + MAX));
+    assert_eq!(again.evicted, 0);
+}
+
+/// A table of few clients may hold a mebibyte of records.
+#[test]
+fn clients_with_long_names_go_by_their_bytes() {
+    let node = small("A", 100);
+    let name = |client: u64| format!("{client:0>60000}");
+    for client in 0..40 {
+        let _ = report(&node, &name(client), client, seconds(100 + client));
+        assert!(
+            node.clients() <= 17 && node.clients() as u64 >= client.min(15),
+            "{client}: {}",
+            node.clients()
+        );
+    }
+    assert!((15..=17).contains(&node.clients()));
+    assert!((40 - 15..40).all(|client| at_line(&node, &name(client), seconds(200)).is_some()));
+}

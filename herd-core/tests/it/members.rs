@@ -92,7 +92,10 @@ impl Herd {
                                 link.handle(&self.nodes[*to], &[], now).unwrap();
                             }
                             LinkEvent::Claimed(claim) => self.claims.push((*to, claim)),
-                            LinkEvent::Fresh { .. } | LinkEvent::Synced | LinkEvent::Members => {}
+                            LinkEvent::Fresh { .. }
+                            | LinkEvent::Evicted(_)
+                            | LinkEvent::Synced
+                            | LinkEvent::Members => {}
                         }
                     }
                 }

@@ -190,12 +190,12 @@ impl Server {
                         // Our own fact tells of the link.
                         has_news |= has_opened;
                     }
-                    LinkEvent::Fresh { records, evicted, by_copy } => {
+                    LinkEvent::Fresh { records, by_copy } => {
                         has_news = true;
-                        fabric.report.evicted += evicted as u64;
                         fabric.report.healed_by_copy += u64::from(by_copy);
                         self.learn(&records, peer.as_ref(), fabric);
                     }
+                    LinkEvent::Evicted(clients) => fabric.report.evicted += clients as u64,
                     LinkEvent::Synced => fabric.report.synced += 1,
                     LinkEvent::Members => has_news = true,
                     LinkEvent::Claimed(claim) => self.yield_name(&claim, fabric),

@@ -285,7 +285,7 @@ impl Connection {
             for event in events {
                 match event {
                     LinkEvent::Proved(peer) => self.open(link, &peer)?,
-                    LinkEvent::Fresh { records, evicted, by_copy } => {
+                    LinkEvent::Fresh { records, by_copy } => {
                         let mut pen = engine.traffic().pen();
                         if by_copy {
                             pen.copies(self.party, engine.clock(), &records);
@@ -293,8 +293,9 @@ impl Connection {
                             pen.reports(self.party, engine.clock(), &records);
                         }
                         drop(pen);
-                        engine.conclude(&Effects { fresh: records, evicted });
+                        engine.conclude(&Effects { fresh: records, evicted: 0 });
                     }
+                    LinkEvent::Evicted(clients) => engine.evicted(clients),
                     LinkEvent::Members => engine.wake(),
                     LinkEvent::Claimed(claim) => engine.end(Ending::Claimed(claim)),
                     LinkEvent::Synced => {
