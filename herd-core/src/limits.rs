@@ -1,7 +1,8 @@
-//! Every bound of a herd, with the arithmetic behind it.
+//! The bounds of a herd that operators, docs or several modules speak of, with the arithmetic behind them; a bound of one module
+//! stands there.
 //!
 //! Bounds that an operator may move are defaults here and fields of the configuration; the others are fixed.
-//! A number without a reason is a bug; each bound has a test that hits it.
+//! A number without a reason is a bug.
 
 use std::time::Duration;
 

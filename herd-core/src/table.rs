@@ -134,15 +134,15 @@ impl Table {
         record: &[u8],
         hash: SlotHash,
         rehash: impl Fn(&[u8]) -> SlotHash,
-    ) {
+    ) -> bool {
         let start = offset.0 as usize;
         if old_bytes == record.len() {
             if let Some(place) = self.arena.get_mut(start..start + old_bytes) {
                 place.copy_from_slice(record);
             }
-            return;
+            return true;
         }
-        let Some(new) = self.append(record) else { return };
+        let Some(new) = self.append(record) else { return false };
         if let Some(entry) = self.entry_of(hash, offset) {
             *entry = join(hash, new);
         }
@@ -153,16 +153,18 @@ impl Table {
         if self.dead_bytes > DEAD_BYTES_MIN.max(self.arena.len() / 4) {
             self.retain(|_| true, rehash);
         }
+        true
     }
 
     /// Puts in the first record of a client. A shard whose arena is full (4 GiB) takes no more.
-    pub(crate) fn insert(&mut self, hash: SlotHash, record: &[u8]) {
+    pub(crate) fn insert(&mut self, hash: SlotHash, record: &[u8]) -> bool {
         if (self.clients + 1) * 4 > self.index.len() * 3 {
             self.grow();
         }
-        let Some(offset) = self.append(record) else { return };
+        let Some(offset) = self.append(record) else { return false };
         link(&mut self.index, join(hash, offset));
         self.clients += 1;
+        true
     }
 
     /// All records, in no order that means anything.

@@ -237,7 +237,7 @@ impl Link {
         Ok(taken)
     }
 
-    /// Handles what arrived while the driver made up its mind, and whatever time has brought.
+    /// Does what is due by now: heartbeats, rounds of comparing, the end of a peer that is silent.
     ///
     /// # Errors
     /// The link must end, see [`LinkError`].
@@ -349,8 +349,11 @@ impl Link {
     /// something to send.
     pub fn close(self, node: &Node) {
         if let State::Open(open) = self.state {
-            node.forget_clock(&open.peer().server);
-            node.members().link_down(&open.peer().server);
+            let neighbour = &open.peer().server;
+            // The connection that took the place of this one may have told its clock already.
+            if node.members().link_down(neighbour) {
+                node.forget_clock(neighbour);
+            }
         }
     }
 }

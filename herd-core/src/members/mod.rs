@@ -175,8 +175,8 @@ impl Members {
         });
     }
 
-    /// A connection that was a link is gone.
-    pub(crate) fn link_down(&self, neighbour: &Name) {
+    /// A connection that was a link is gone: says whether it was the only one with that neighbour.
+    pub(crate) fn link_down(&self, neighbour: &Name) -> bool {
         self.change(|known| {
             if let Some(connections) = known.connections.get_mut(neighbour) {
                 *connections -= 1;
@@ -185,7 +185,8 @@ impl Members {
                 }
             }
             known.note_links();
-        });
+            !known.connections.contains_key(neighbour)
+        })
     }
 
     /// `neighbour`, which proved itself, refused us because it is linked with another server of our name, on a connection that

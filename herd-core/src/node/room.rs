@@ -162,7 +162,7 @@ impl Node {
             bytes_too_many = bytes_too_many.saturating_sub(bytes);
             stays
         };
-        let &(limit, _) = sample.iter().find(stays).or(sample.last())?;
+        let &(limit, _) = sample.iter().find(stays).or_else(|| sample.last())?;
         let mut evicted_before = self.room.evicted_before.lock();
         *evicted_before = (*evicted_before).max(limit);
         Some(Making { limit, shards: 0..limits::SHARDS })

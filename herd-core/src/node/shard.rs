@@ -60,7 +60,8 @@ impl Shard {
         Self { table: Table::default(), digest: Digest::new(), oldest: Timestamp::MAX }
     }
 
-    /// Merges a report: says whether it won against the one that is held, if any, and so is held from here on.
+    /// Merges a report: says whether it won against the one that is held, if any, and so is held from here on. A shard whose
+    /// records fill 4 GiB holds none that is new or longer.
     ///
     /// # Errors
     /// `check`, if there is any, refused it; one that equals what is held is not asked about.
@@ -87,11 +88,18 @@ impl Shard {
                 return Ok(false);
             }
             Some((at, held)) => {
-                self.digest.toggle(place.leaf, fingerprint(&held, &rules.servers, seed));
+                let replaced = fingerprint(&held, &rules.servers, seed);
                 let rehash = |client: &[u8]| rules.placement.of(client).slot;
-                self.table.replace(at, record.bytes(), place.slot, rehash);
+                if !self.table.replace(at, record.bytes(), place.slot, rehash) {
+                    return Ok(false);
+                }
+                self.digest.toggle(place.leaf, replaced);
             }
-            None => self.table.insert(place.slot, record.bytes()),
+            None => {
+                if !self.table.insert(place.slot, record.bytes()) {
+                    return Ok(false);
+                }
+            }
         }
         self.digest.toggle(place.leaf, fingerprint(record, &rules.servers, seed));
         self.oldest = self.oldest.min(record.received_at());

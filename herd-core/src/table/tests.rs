@@ -69,8 +69,8 @@ proptest! {
                     let record = encoded(client, digits, time);
                     let client = client.to_string().into_bytes();
                     match table.find(hash(&client), &client) {
-                        Some((spot, _)) => table.replace(spot, &record, hash(&client), hash),
-                        None => table.insert(hash(&client), &record),
+                        Some((spot, _)) => prop_assert!(table.replace(spot, &record, hash(&client), hash)),
+                        None => prop_assert!(table.insert(hash(&client), &record)),
                     }
                     model.insert(client, record);
                 }

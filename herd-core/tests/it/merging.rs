@@ -85,7 +85,7 @@ proptest! {
         let theirs = carried(&straight, &shuffled, &records.concat());
         let mut some: Vec<Vec<u8>> = order.iter().map(|at| theirs[at.index(theirs.len())].clone()).collect();
         some.extend(theirs.into_iter().rev());
-        // In one batch, which sorts by shard, as well as one by one.
+        // In one batch as well as one by one.
         let shuffled = merged(shuffled, &[some.concat()]);
         prop_assert_eq!(straight.digest(), shuffled.digest());
         prop_assert_eq!(answers(&straight), answers(&shuffled));

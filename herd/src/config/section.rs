@@ -42,7 +42,7 @@ pub struct Limits {
     pub line_bytes_max: u64,
     /// Most client connections at once.
     pub connections_max: u32,
-    /// Most client connections from one address (of IPv6: one /64) at once, far below `connections_max`.
+    /// Most client connections from one address (of IPv6: one /64) at once, below `connections_max`.
     pub connections_per_address_max: u32,
     /// Silence after which a client's connection is closed.
     #[serde(deserialize_with = "quantity::duration")]

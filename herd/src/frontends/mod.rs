@@ -51,8 +51,8 @@ pub struct ClientLimits {
     pub line_bytes_max: usize,
     /// Most connections at once: at most 8 KiB each while idle, so 128 MiB.
     pub connections_max: usize,
-    /// Most connections from one address, of IPv6 one /64: a quarter of the above, so that it takes several to shut out
-    /// others, and still as many as a gateway of a town may bring.
+    /// Most connections from one address, of IPv6 one /64: three quarters of the above, so that none shuts out others alone,
+    /// and still as many as a gateway of a town may bring.
     pub connections_per_address_max: usize,
     /// Silence in both directions after which a connection is closed: longer than any phone sleeps between two reports.
     pub idle_timeout: Duration,
