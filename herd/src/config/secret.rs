@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error};
 
 /// Fewest bytes of a secret: 16 random bytes cannot be guessed, whatever is tried against the handshake. Providers'
 /// keys are longer, and one of a few bytes could not be told from other text where it has to be blotted out.
@@ -18,8 +18,7 @@ pub const SECRET_BYTES_MIN: usize = 16;
 pub struct Secret(String);
 
 /// A secret as a configuration writes it, its variables not replaced yet; `Debug` shows `***`.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(String);
 
 /// The two keys of which either may give a secret.
@@ -115,6 +114,13 @@ impl Secret {
     #[must_use]
     pub const fn expose(&self) -> &[u8] {
         self.0.as_bytes()
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        // serde's own complaint about anything but a text repeats it, and digits without quotes are a secret too.
+        String::deserialize(from).map(Self).map_err(|_| D::Error::custom("expected text in quotes"))
     }
 }
 

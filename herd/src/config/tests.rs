@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod refusals;
+
 fn parse(text: &str) -> Result<Config, ConfigError> {
     let environment = |name: &str| (name == "HERD_SECRET").then(|| "correct horse battery".to_owned());
     Config::parse(text, "herd.toml", Path::new("etc"), &environment)
