@@ -12,7 +12,7 @@ use herd_core::{limits::SERVERS_MAX, server::Name};
 use serde::Deserialize;
 use toml::{
     Spanned,
-    de::{DeTable, Deserializer, Error},
+    de::{DeTable, DeValue, Deserializer, Error},
 };
 
 use crate::nearby::{MessagesConfig, PlacesConfig};
@@ -91,10 +91,36 @@ pub(super) fn parse(
     };
     let table = DeTable::parse(text).map_err(|error| misread(&Outline::default(), &error))?;
     let outline = Outline::new(table.get_ref());
+    if let Some(mistake) = misplaced_value(&[], table.get_ref()) {
+        return Err(at(outline.offset(&mistake.path), mistake.to_string()));
+    }
     let document =
         Document::deserialize(Deserializer::from(table)).map_err(|error| misread(&outline, &error))?;
     let checked = document.check(folder, environment);
     checked.map_err(|mistake| at(outline.offset(&mistake.path), mistake.to_string()))
+}
+
+/// A value where a table belongs. serde would take an array there and read it by position, which is nothing that the
+/// file says.
+fn misplaced_value(above: &[&str], table: &DeTable<'_>) -> Option<Mistake> {
+    table.iter().find_map(|(key, value)| {
+        let path = [above, &[key.get_ref()]].concat();
+        if let DeValue::Table(inner) = value.get_ref() {
+            return misplaced_value(&path, inner);
+        }
+        let found = value.get_ref().type_str();
+        is_section(&path).then(|| Mistake::new(&path, format!("expected a table, found {found}")))
+    })
+}
+
+/// Whether a table belongs there.
+fn is_section(path: &[&str]) -> bool {
+    matches!(
+        path,
+        ["servers" | "places" | "messages" | "limits" | "traffic" | "tls"]
+            | ["servers", _]
+            | ["servers", _, "listen"]
+    )
 }
 
 impl Document {

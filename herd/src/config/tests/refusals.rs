@@ -28,3 +28,27 @@ fn a_secret_without_quotes_does_not_show() {
         }
     }
 }
+
+/// Broke: serde reads an array in place of a table by position; `limits = ["1KiB"]` set `line_bytes_max`.
+#[test]
+fn only_a_table_stands_for_a_table() {
+    for (line, complaint) in [
+        ("servers = [{}]", "servers: expected a table, found array"),
+        ("servers.A = [[], 'x']", "A in [servers]: expected a table, found array"),
+        ("[[servers.A]]", "A in [servers]: expected a table, found array"),
+        (
+            "servers.A.listen = ['127.0.0.1:7777', '127.0.0.1:7778']",
+            "listen in [servers.A]: expected a table, found array",
+        ),
+        ("places = ['embedded']", "places: expected a table, found array"),
+        ("messages = ['embedded']", "messages: expected a table, found array"),
+        ("limits = ['1KiB']", "limits: expected a table, found array"),
+        ("traffic = [false]", "traffic: expected a table, found array"),
+        ("[[traffic]]", "traffic: expected a table, found array"),
+        ("traffic = false", "traffic: expected a table, found boolean"),
+        ("tls = ['a', 'b', 'c']", "tls: expected a table, found array"),
+    ] {
+        let error = parse(&format!("name = 'h'\n{line}")).unwrap_err().to_string();
+        assert_eq!(error, format!("herd.toml:2: {complaint}"), "{line}");
+    }
+}
