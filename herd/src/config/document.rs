@@ -26,7 +26,8 @@ use super::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
-    name: String,
+    // Required, but the span that serde's complaint has would be that of the first key or table of the file.
+    name: Option<String>,
     #[serde(default = "default_data_dir")]
     data_dir: PathBuf,
     #[serde(default)]
@@ -85,9 +86,9 @@ pub(super) fn parse(
     };
     let misread = |outline: &Outline, error: &Error| {
         let offset = error.span().map_or(0, |span| span.start);
-        // A table begins at its bracket, its name behind that.
-        let is_table = text.get(offset..).is_some_and(|rest| rest.starts_with('['));
-        at(offset, explain(error.message(), outline.path_at(offset + usize::from(is_table))))
+        // A table begins at its bracket, its name behind that and perhaps behind spaces.
+        let name = text.get(offset..).unwrap_or_default().trim_start_matches(['[', ' ', '\t']);
+        at(offset, explain(error.message(), outline.path_at(text.len() - name.len())))
     };
     let table = DeTable::parse(text).map_err(|error| misread(&Outline::default(), &error))?;
     let outline = Outline::new(table.get_ref());
@@ -129,7 +130,9 @@ impl Document {
         folder: &Path,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, Mistake> {
-        let name = Name::new(&self.name).map_err(|error| Mistake::new(&["name"], error.to_string()))?;
+        let name =
+            self.name.take().ok_or_else(|| Mistake::new(&[], "missing key \"name\" at the top level"))?;
+        let name = Name::new(&name).map_err(|error| Mistake::new(&["name"], error.to_string()))?;
         let keys = SecretKeys { text: "secret", file: "secret_file" };
         let (text, file) = (self.secret.as_ref(), self.secret_file.as_deref());
         let secret = Secret::from_either(keys, text, file, folder, environment)

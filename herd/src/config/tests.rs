@@ -177,7 +177,10 @@ fn an_override_is_checked_like_the_file() {
 
 /// Each mistake, and what is said about it.
 const MISTAKES: &[(&str, &str)] = &[
-    ("", "herd.toml:1: missing key \"name\""),
+    ("", "herd.toml:1: missing key \"name\" at the top level"),
+    ("secret = '${HERD_SECRET}'\n[servers.A]", "herd.toml:1: missing key \"name\" at the top level"),
+    ("[traffic]\nenabled = true\n[servers.A]", "herd.toml:1: missing key \"name\" at the top level"),
+    ("[tls]\nca = 'a'\nkey = 'k'\n[servers.A]", "herd.toml:1: missing key \"cert\" in [tls]"),
     ("name = 'h'", "herd.toml:1: servers: expected at least one [servers.NAME], found none"),
     ("name = 'h\n", "herd.toml:1: invalid literal string, expected `'`"),
     ("name = 5", "herd.toml:1: name: invalid type: integer `5`, expected a string"),
@@ -253,6 +256,12 @@ const MISTAKES: &[(&str, &str)] = &[
         "herd.toml:3: secret_file: expected either secret or secret_file, found both",
     ),
     ("name = 'h'\n[servers.A]\n[tls]\nca = 'a'\nkey = 'k'", "herd.toml:3: missing key \"cert\" in [tls]"),
+    ("name = 'h'\n[servers.A]\n[ tls ]\nca = 'a'\nkey = 'k'", "herd.toml:3: missing key \"cert\" in [tls]"),
+    (
+        "name = 'h'\nservers.A = {}\ntls = { ca = 'a', key = 'k' }",
+        "herd.toml:3: missing key \"cert\" in [tls]",
+    ),
+    ("name = 'h'\nservers.A = {}\ntls.ca = 'a'\ntls.key = 'k'", "herd.toml:3: missing key \"cert\" in [tls]"),
     (
         "name = 'h'\n[servers.A]\n[tls]\nca = 'a'\ncert = 'c'\nkeys = 'k'",
         "herd.toml:6: unknown key \"keys\" in [tls]; did you mean \"key\"?",
