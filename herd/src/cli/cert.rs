@@ -84,8 +84,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             writeln!(out, "kept {cert} and {key}")?;
         }
     }
-    let TlsFiles { ca, cert, key } = self::files(&as_configured(args)?);
-    writeln!(out, "\nin the configuration:\n\n[tls]\nca = {ca:?}\ncert = {cert:?}\nkey = {key:?}")?;
+    write!(out, "\nin the configuration:\n\n{}", self::files(&as_configured(args)?).section())?;
     Ok(())
 }
 

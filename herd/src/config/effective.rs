@@ -54,8 +54,8 @@ impl fmt::Display for Config {
                 writeln!(f, "listen.admin = \"{admin}\"")?;
             }
         }
-        if let Some(TlsFiles { ca, cert, key }) = &self.tls {
-            writeln!(f, "\n[tls]\nca = {ca:?}\ncert = {cert:?}\nkey = {key:?}")?;
+        if let Some(tls) = &self.tls {
+            write!(f, "\n{}", tls.section())?;
         }
         match &self.nearby {
             NearbyConfig::Places(places) => write!(f, "\n[places]\n{places}")?,

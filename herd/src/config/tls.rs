@@ -9,6 +9,8 @@ use herd_core::server::Name;
 use rustls::pki_types::DnsName;
 use serde::Deserialize;
 
+use super::quoted::Quoted;
+
 /// What stands for the server's name in paths, so that one file serves all servers.
 const SERVER: &str = "{server}";
 
@@ -40,6 +42,12 @@ impl TlsFiles {
             };
             path.iter().map(part).collect()
         })
+    }
+
+    /// The section as a configuration writes it.
+    pub(crate) fn section(&self) -> String {
+        let [ca, cert, key] = [&self.ca, &self.cert, &self.key].map(|path| Quoted(path));
+        format!("[tls]\nca = {ca}\ncert = {cert}\nkey = {key}\n")
     }
 
     /// What is wrong for these servers, if anything: a certificate names machines, as DNS would.
