@@ -19,7 +19,7 @@ pub(crate) fn point(text: &str) -> Option<Timestamp> {
     let [hour, minute, second] = numbers(time, ':')?;
     let is_valid = (1969..10_000).contains(&year)
         && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
+        && (1..=days_of(year, month)).contains(&day)
         && hour < 24
         && minute < 60
         && second <= 60;
@@ -34,6 +34,16 @@ pub(crate) fn point(text: &str) -> Option<Timestamp> {
         (days * 86_400 + hour * 3600 + minute * 60 + second).checked_add_signed(-60 * offset_minutes)?;
     let since_epoch = seconds.checked_sub(EPOCH_DAY * 86_400)?;
     Some(Timestamp::from_nanos(since_epoch.checked_mul(NANOS_PER_SECOND)?.checked_add(nanos)?))
+}
+
+/// Days of a month, from 1.
+fn days_of(year: u64, month: u64) -> u64 {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 => 28 + u64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 /// A time without its zone, and the minutes by which that is ahead of UTC.
@@ -81,6 +91,15 @@ mod tests {
             ("1901-12-13T20:45:52.2073437Z", None),
             ("0000-01-01T00:00:00Z", None),
             ("2023-13-01T00:00:00Z", None),
+            ("2023-02-28T00:00:00Z", Some(1_677_542_400_000_000_000)),
+            ("2024-02-29T00:00:00Z", Some(1_709_164_800_000_000_000)),
+            ("2023-02-29T00:00:00Z", None),
+            ("2023-02-31T00:00:00Z", None),
+            ("2024-02-30T00:00:00Z", None),
+            ("2100-02-29T00:00:00Z", None),
+            ("2023-04-31T00:00:00Z", None),
+            ("2023-12-32T00:00:00Z", None),
+            ("2023-12-00T00:00:00Z", None),
             ("2023-01-01T00:00:00.Z", None),
             ("2023-01-01T00:00:00+1", None),
             ("18446744073709551615-01-01T00:00:00Z", None),
