@@ -11,11 +11,12 @@ mod shape;
 mod osm;
 mod streets;
 mod towns;
+mod output;
 
 use std::{
     fmt,
     fs::File,
-    io::{self, BufWriter, Read, Write},
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -108,10 +109,11 @@ pub struct ImportSummary {
     pub unlocated: usize,
 }
 
-/// Reads all inputs and writes one index, which appears under its name only when it is complete.
+/// Reads all inputs and writes one index, which appears under its name only when it is complete. Through a symbolic link it
+/// appears where that leads.
 ///
 /// # Errors
-/// The output is one of the inputs, be it under another name; an input cannot be read, is of no known format,
+/// The output is one of the inputs, be it under another name, or there and no file; an input cannot be read, is of no known format,
 /// malformed, or has no place in it; or the output cannot be written.
 pub fn import(
     inputs: &[PathBuf],
@@ -122,6 +124,9 @@ pub fn import(
     if let Some(input) = inputs.iter().find(|input| is_same(input, output)) {
         return Err(ImportError::Overwrite(input.clone()));
     }
+    let failed = |error| ImportError::Write { path: output.into(), error };
+    // Before anything is read: that may take an hour.
+    let destination = output::destination(output).map_err(failed)?;
     for path in inputs {
         let before = gathered.builder.records.len();
         match format_of(path)? {
@@ -137,8 +142,7 @@ pub fn import(
     gathered.name_vicinities();
     progress(Progress { path: output, pass: "writing", done: 0, of: 0 });
     let unlocated = gathered.unlocated;
-    let failed = |error| ImportError::Write { path: output.into(), error };
-    let (places, bytes) = write(gathered.builder, output).map_err(failed)?;
+    let (places, bytes) = output::write(gathered.builder, &destination).map_err(failed)?;
     Ok(ImportSummary { places, bytes, unlocated })
 }
 
@@ -201,27 +205,6 @@ fn format_of(path: &Path) -> Result<Format, ImportError> {
     } else {
         Err(ImportError::Format(path.into()))
     }
-}
-
-/// Writes beside the output and renames. A failed import leaves nothing behind.
-fn write(builder: Builder, output: &Path) -> io::Result<(usize, u64)> {
-    let mut name = output.file_name().ok_or_else(|| io::Error::other("this is no file name"))?.to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = output.with_file_name(name);
-    let written = File::create(&temporary).and_then(|file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        let places = builder.write(&mut out)?;
-        out.flush()?;
-        out.get_ref().sync_all()?;
-        let bytes = out.get_ref().metadata()?.len();
-        std::fs::rename(&temporary, output)?;
-        Ok((places, bytes))
-    });
-    if written.is_err() {
-        // The first error is the one to tell; there may be no file to remove.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
 }
 
 #[cfg(test)]

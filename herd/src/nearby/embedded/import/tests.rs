@@ -1,5 +1,7 @@
 //! Importing: what becomes of each kind of element, of several files, and of bad ones.
 
+use std::os::unix::fs::FileTypeExt;
+
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -268,6 +270,51 @@ fn an_output_that_cannot_be_written_is_an_error_that_leaves_nothing_behind() {
     let error = import(&[input], &output, &mut |_| ()).unwrap_err();
     assert!(matches!(error, ImportError::Write { .. }), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+/// Broke: the index was renamed over whatever had its name.
+#[test]
+fn only_a_file_is_replaced() {
+    let folder = TempDir::new().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("pipe", &link).unwrap();
+    let socket = folder.path().join("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for (output, kind) in [(&pipe, "a pipe"), (&link, "a pipe"), (&socket, "a socket")] {
+        // Found before anything is read: the input is missing.
+        let error = import(&[folder.path().join("missing")], output, &mut |_| ()).unwrap_err();
+        let expected = format!("cannot write {output:?}: expected a file, found {kind}");
+        assert_eq!(error.to_string(), expected);
+    }
+    assert!(pipe.metadata().unwrap().file_type().is_fifo() && link.is_symlink());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
+/// Broke: the link was replaced, and the file that it names stayed as it was.
+#[test]
+fn a_link_is_followed_to_what_it_names() {
+    let folder = TempDir::new().unwrap();
+    let input = file(&folder, "campus", CAMPUS);
+    std::fs::create_dir(folder.path().join("below")).unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("below/old.idx"), "as before").unwrap();
+    for (link, target) in [
+        ("first", PathBuf::from("below/second")),
+        ("below/second", PathBuf::from("old.idx")),
+        ("astray", at("below/new.idx")),
+    ] {
+        std::os::unix::fs::symlink(target, at(link)).unwrap();
+    }
+    // Over two links to what is there, and over one to what is not there yet.
+    for (output, written) in [("first", "below/old.idx"), ("astray", "below/new.idx")] {
+        import(std::slice::from_ref(&input), &at(output), &mut |_| ()).unwrap();
+        assert!(at(written).symlink_metadata().unwrap().is_file());
+        Index::open(&at(written), 0).unwrap();
+    }
+    assert!(["first", "below/second", "astray"].iter().all(|link| at(link).is_symlink()));
+    assert_eq!(std::fs::read_dir(at("below")).unwrap().count(), 3);
 }
 
 #[test]
