@@ -20,6 +20,7 @@ use herd_core::{
     position::Location,
     time::ClientTime,
 };
+use memchr::{memchr, memmem};
 
 use super::Failure;
 
@@ -27,6 +28,8 @@ use super::Failure;
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Time for the next part of a reply: twice the default deadline of a provider.
 pub(super) const REPLY_MAX: Duration = Duration::from_secs(10);
+/// Most that a complaint shows of what is no reply.
+const SHOWN_BYTES_MAX: usize = 80;
 
 /// Tells a server where a client is.
 #[derive(Debug, clap::Args)]
@@ -73,12 +76,14 @@ pub(super) fn iamat(args: &IamatArgs) -> Result<(), Failure> {
     };
     let time = args.time.clone().unwrap_or_else(now);
     let fault = || iamat_fault(&args.location, &time);
-    command(&args.addr, &["IAMAT", &args.client, &args.location, &time], fault)
+    let fields = ["IAMAT", &args.client, &args.location, &time];
+    command(&args.addr, &fields, Expected::Line, fault)
 }
 
 pub(super) fn whatsat(args: &WhatsatArgs) -> Result<(), Failure> {
     let fault = || whatsat_fault(&args.radius, &args.bound);
-    command(&args.addr, &["WHATSAT", &args.client, &args.radius, &args.bound], fault)
+    let fields = ["WHATSAT", &args.client, &args.radius, &args.bound];
+    command(&args.addr, &fields, Expected::LineAndBody, fault)
 }
 
 /// Why a server may refuse an IAMAT.
@@ -105,8 +110,22 @@ fn whatsat_fault(radius: &str, bound: &str) -> String {
     }
 }
 
-/// Sends one command and prints its reply; a refused command is a failure, and `fault` may say why.
-fn command(addr: &str, fields: &[&str], fault: impl Fn() -> String) -> Result<(), Failure> {
+/// What answers a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    /// An AT line.
+    Line,
+    /// An AT line and the JSON behind it.
+    LineAndBody,
+}
+
+/// Sends one command and prints its reply; all but a complete answer is a failure. Of a refused command, `fault` may say why.
+fn command(
+    addr: &str,
+    fields: &[&str],
+    expected: Expected,
+    fault: impl Fn() -> String,
+) -> Result<(), Failure> {
     if let Some(field) = fields.iter().find(|field| field.is_empty() || field.contains(is_space)) {
         return Err(Failure::Wrong(anyhow!("expected a word without white space, found {field:?}")));
     }
@@ -117,12 +136,45 @@ fn command(addr: &str, fields: &[&str], fault: impl Fn() -> String) -> Result<()
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .context("cannot send")?;
     let reply = read_reply(&mut stream, addr, REPLY_MAX, u64::MAX)?;
-    io::stdout().lock().write_all(&reply)?;
-    match reply.first() {
-        None => Err(Failure::AtWork(anyhow!("{addr} closed the connection without a reply"))),
-        Some(b'?') => Err(Failure::AtWork(anyhow!("{addr} refused the command: {}", fault()))),
-        Some(_) => Ok(()),
+    if reply.is_empty() {
+        return Err(anyhow!("{addr} closed the connection without a reply").into());
     }
+    let is_answer = reply.starts_with(b"AT ");
+    if !is_answer && !reply.starts_with(b"?") {
+        // Not printed as it is: a peer address says bytes that are no text.
+        let shown = String::from_utf8_lossy(reply.get(..SHOWN_BYTES_MAX).unwrap_or(&reply));
+        let shown = shown.lines().next().unwrap_or_default();
+        return Err(
+            anyhow!("{addr} is not where a server takes clients (`listen.line`), it said {shown:?}").into()
+        );
+    }
+    io::stdout().lock().write_all(&reply)?;
+    if !is_answer {
+        Err(anyhow!("{addr} refused the command: {}", fault()).into())
+    } else if !is_complete(&reply, expected) {
+        Err(anyhow!("{addr} gave a reply that is not one whole answer").into())
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a reply that begins as an answer is all of it, and nothing else.
+fn is_complete(reply: &[u8], expected: Expected) -> bool {
+    let Some(end) = memchr(b'\n', reply) else { return false };
+    let (_, body) = reply.split_at(end + 1);
+    match expected {
+        Expected::Line => body.is_empty(),
+        Expected::LineAndBody => is_body(body),
+    }
+}
+
+/// Whether this is the JSON behind an AT line: if a lone `{` begins it, as Google prints it, up to an empty line, else one
+/// line, behind which an empty one may follow.
+fn is_body(body: &[u8]) -> bool {
+    let end: &[u8] = if body.starts_with(b"{\n") { b"\n\n" } else { b"\n" };
+    let Some(length) = memmem::find(body, end) else { return false };
+    let (json, rest) = body.split_at(length);
+    !json.is_empty() && (rest == end || rest == b"\n\n")
 }
 
 /// All that comes until the server ends the stream, or the first `bytes_max`, if it never keeps us waiting for longer than
@@ -215,6 +267,31 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    /// Both formats of a provider's answer, each cut anywhere.
+    #[test]
+    fn an_answer_is_complete_only_as_a_whole() {
+        for whole in [
+            "AT s +0.1 c\n{\n  \"results\": [\n  ]\n}\n\n",
+            "AT s +0.1 c\n{\"results\":[]}\n",
+            "AT s +0.1 c\n{}\n",
+        ] {
+            assert!(is_complete(whole.as_bytes(), Expected::LineAndBody));
+            for length in 0..whole.len() {
+                assert!(!is_complete(&whole.as_bytes()[..length], Expected::LineAndBody), "{whole} {length}");
+                let is_line = whole[..length].ends_with("c\n");
+                assert_eq!(
+                    is_complete(&whole.as_bytes()[..length], Expected::Line),
+                    is_line,
+                    "{whole} {length}"
+                );
+            }
+            let more = format!("{whole}AT s +0.1 c\n");
+            assert!(!is_complete(more.as_bytes(), Expected::LineAndBody), "{more}");
+        }
+        assert!(is_complete(b"AT s +0.1 c\n{}\n\n", Expected::LineAndBody));
+        assert!(!is_complete(b"AT s +0.1 c\n\n\n", Expected::LineAndBody));
+    }
 
     #[test]
     fn silence_is_called_by_its_name() {

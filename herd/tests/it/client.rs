@@ -25,26 +25,24 @@ fn server(answer: &'static str) -> (SocketAddr, JoinHandle<String>) {
 
 #[test]
 fn commands_are_sent_as_the_protocol_says() {
-    for (args, line) in [
-        (["iamat", "", "c", "-33.9+151.2", "--time", "5.5"].as_slice(), "IAMAT c -33.9+151.2 5.5\n"),
-        (["whatsat", "", "c", "10", "5"].as_slice(), "WHATSAT c 10 5\n"),
-        (["send", "", "one", "-two"].as_slice(), "one\n-two\n"),
+    let (line, body) = ("AT s +0.1 c\n", "AT s +0.1 c\n{}\n\n");
+    for (args, sent, answer) in [
+        (["iamat", "", "c", "-33.9+151.2", "--time", "5.5"].as_slice(), "IAMAT c -33.9+151.2 5.5\n", line),
+        (["whatsat", "", "c", "10", "5"].as_slice(), "WHATSAT c 10 5\n", body),
+        (["send", "", "one", "-two"].as_slice(), "one\n-two\n", body),
     ] {
-        let (address, serving) = server("AT s +0.1 c\n{}\n\n");
+        let (address, serving) = server(answer);
         let address = address.to_string();
         let args: Vec<&str> = args.iter().map(|arg| if arg.is_empty() { &address } else { *arg }).collect();
         let run = finish(&args);
-        assert_eq!(
-            (run.code, run.stdout.as_str(), run.stderr.as_str()),
-            (Some(0), "AT s +0.1 c\n{}\n\n", "")
-        );
-        assert_eq!(serving.join().unwrap(), line);
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (Some(0), answer, ""));
+        assert_eq!(serving.join().unwrap(), sent);
     }
 }
 
 #[test]
 fn iamat_takes_this_moment_with_nanoseconds() {
-    let (address, serving) = server("AT\n");
+    let (address, serving) = server("AT s +0.1 c\n");
     assert_eq!(finish(&["iamat", &address.to_string(), "c", "+1+1"]).code, Some(0));
     let line = serving.join().unwrap();
     let (seconds, nanos) = line.trim_end().rsplit(' ').next().unwrap().split_once('.').unwrap();
@@ -62,6 +60,42 @@ fn failures_at_work_exit_with_1() {
     let (address, _serving) = server("");
     let run = finish(&["whatsat", &address.to_string(), "c", "9", "5"]);
     assert_eq!(run.stderr, format!("herd: {address} closed the connection without a reply\n"));
+}
+
+/// Broke: all but a refusal counted as an answer.
+#[test]
+fn what_is_no_answer_is_a_failure() {
+    let iamat = ["iamat", "c", "+1+1"].as_slice();
+    let whatsat = ["whatsat", "c", "10", "5"].as_slice();
+    let elsewhere = "is not where a server takes clients (`listen.line`), it said";
+    let cut = "gave a reply that is not one whole answer";
+    for (args, answer, printed, complaint) in [
+        (
+            iamat,
+            "error expected status, leave or places\n",
+            false,
+            format!("{elsewhere} \"error expected status, leave or places\""),
+        ),
+        (
+            whatsat,
+            "HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n",
+            false,
+            format!("{elsewhere} \"HTTP/1.1 400 Bad Request\""),
+        ),
+        (iamat, "\0\0\0\u{1b}herd", false, format!("{elsewhere} \"\\0\\0\\0\\u{{1b}}herd\"")),
+        (iamat, "AT s +0.1 c +1+1 1", true, cut.to_owned()),
+        (iamat, "AT s +0.1 c +1+1 1\n{}\n\n", true, cut.to_owned()),
+        (whatsat, "AT s +0.1 c +1+1 1\n", true, cut.to_owned()),
+        (whatsat, "AT s +0.1 c +1+1 1\n{\n  \"results\": [\n", true, cut.to_owned()),
+        (whatsat, "AT s +0.1 c +1+1 1\n{\"results\":[", true, cut.to_owned()),
+    ] {
+        let (address, _serving) = server(answer);
+        let address = address.to_string();
+        let (name, rest) = args.split_first().unwrap();
+        let run = finish(&[&[*name, &address], rest].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), if printed { answer } else { "" }));
+        assert_eq!(run.stderr, format!("herd: {address} {complaint}\n"));
+    }
 }
 
 #[test]
