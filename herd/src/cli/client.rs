@@ -26,8 +26,11 @@ use super::Failure;
 
 /// Time for a connection to come about.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// Time for the next part of a reply: twice the default deadline of a provider.
+/// Time for the next part of a reply that waits for no provider: a server gives it at once, or when its disk has it.
 pub(super) const REPLY_MAX: Duration = Duration::from_secs(10);
+/// Time for the next part of an answer: the longest deadline that a provider may have is a minute, and its refusal has to
+/// arrive too.
+const ANSWER_MAX: Duration = Duration::from_secs(65);
 /// Most that a complaint shows of what is no reply.
 const SHOWN_BYTES_MAX: usize = 80;
 
@@ -119,6 +122,16 @@ enum Expected {
     LineAndBody,
 }
 
+impl Expected {
+    /// Time for the next part of it.
+    const fn patience(self) -> Duration {
+        match self {
+            Self::Line => REPLY_MAX,
+            Self::LineAndBody => ANSWER_MAX,
+        }
+    }
+}
+
 /// Sends one command and prints its reply; all but a complete answer is a failure. Of a refused command, `fault` may say why.
 fn command(
     addr: &str,
@@ -135,7 +148,7 @@ fn command(
         .write_all(line.as_bytes())
         .and_then(|()| stream.shutdown(Shutdown::Write))
         .context("cannot send")?;
-    let reply = read_reply(&mut stream, addr, REPLY_MAX, u64::MAX)?;
+    let reply = read_reply(&mut stream, addr, expected.patience(), u64::MAX)?;
     if reply.is_empty() {
         return Err(anyhow!("{addr} closed the connection without a reply").into());
     }
@@ -264,9 +277,21 @@ pub(super) fn connect(addr: &str) -> Result<TcpStream, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::{net::TcpListener, path::Path};
 
     use super::*;
+    use crate::config::Config;
+
+    /// Broke: a question was given up after 10 s, and a provider may take a minute.
+    #[test]
+    fn a_question_outlasts_every_deadline() {
+        let deadline = |text: &str| {
+            let text = format!("name = 'h'\n[servers.A]\n[places]\ndeadline = '{text}'");
+            Config::parse(&text, "here", Path::new(""), &|_| None)
+        };
+        assert!(deadline("1m").is_ok() && deadline("61s").is_err());
+        assert!(Expected::LineAndBody.patience() > Duration::from_secs(60));
+    }
 
     /// Both formats of a provider's answer, each cut anywhere.
     #[test]
