@@ -18,7 +18,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 
-use super::Failure;
+use super::{Failure, output::output};
 use crate::{
     config::{Config, Preset, TlsFiles},
     links::Certificates,
@@ -72,7 +72,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let missing = missing(&files, &names, args.force).map_err(Failure::Wrong)?;
     fs::create_dir_all(&args.out)
         .with_context(|| format!("cannot make the folder {}", args.out.display()))?;
-    let mut out = io::stdout().lock();
+    let mut out = output();
     let authority = authority(&files.ca, &mut out)?;
     for (name, is_missing) in names.iter().zip(missing) {
         let TlsFiles { cert, key, .. } = files.of(name);

@@ -1,13 +1,10 @@
 //! `herd check`: a configuration as a picture, and what would break the herd that it describes.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 use anyhow::anyhow;
 
-use super::{Failure, counted, drawing};
+use super::{Failure, counted, drawing, output::output};
 use crate::{
     config::{Config, NearbyConfig, Preset, Shape},
     nearby::{MessagesConfig, NearbyError, PlacesConfig, embedded::Embedded, messages::Messages},
@@ -32,7 +29,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         None => args.preset.unwrap_or_default().config()?,
     };
     let shape = Shape::new(config.servers.len(), config.edges());
-    io::stdout().lock().write_all(describe(&config, &shape).as_bytes())?;
+    output().write_all(describe(&config, &shape).as_bytes())?;
     open_index(&config.nearby).map_err(|error| Failure::Wrong(error.into()))?;
     parts(&config).map_or(Ok(()), |parts| Err(Failure::Wrong(anyhow!(parts))))
 }

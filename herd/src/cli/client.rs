@@ -22,7 +22,7 @@ use herd_core::{
 };
 use memchr::{memchr, memmem};
 
-use super::Failure;
+use super::{Failure, output::output};
 
 /// Time for a connection to come about.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -161,7 +161,7 @@ fn command(
             anyhow!("{addr} is not where a server takes clients (`listen.line`), it said {shown:?}").into()
         );
     }
-    io::stdout().lock().write_all(&reply)?;
+    output().write_all(&reply)?;
     if !is_answer {
         Err(anyhow!("{addr} refused the command: {}", fault()).into())
     } else if !is_complete(&reply, expected) {
@@ -242,7 +242,7 @@ pub(super) fn send(args: &SendArgs) -> Result<(), Failure> {
 
 /// Prints what comes as it comes, until the server ends the stream.
 fn print_replies(stream: &mut TcpStream, addr: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = output();
     let mut buffer = [0; 16 * 1024];
     loop {
         match stream.read(&mut buffer) {

@@ -20,7 +20,7 @@ use signal_hook::{
     flag,
 };
 
-use super::{Failure, HerdArgs, complain};
+use super::{Failure, HerdArgs, complain, output::output};
 use crate::{
     config::{Config, Preset, quantity},
     load::{
@@ -178,7 +178,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 impl Told {
     fn print(&self, is_json: bool) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+        let mut out = output();
         if is_json {
             writeln!(out, "{}", serde_json::to_string(self).context("JSON")?)?;
             return Ok(());

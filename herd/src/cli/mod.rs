@@ -13,6 +13,7 @@ use std::{
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::output::output;
 use crate::config::{Config, ConfigError, Preset};
 
 mod up;
@@ -24,6 +25,7 @@ mod drawing;
 mod cert;
 mod places;
 mod order;
+mod output;
 mod status;
 mod load;
 
@@ -150,8 +152,7 @@ pub fn main() -> ExitCode {
         Err(Failure::Wrong(error)) => (2, error),
         Err(Failure::AtWork(error)) => (1, error),
     };
-    // Whoever reads our output has seen enough: `herd check F | head -1` is no failure.
-    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+    if output::is_unread(&error) {
         return ExitCode::SUCCESS;
     }
     complain(&format!("{error:#}"));
@@ -166,12 +167,12 @@ fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, what: &str) -> Stri
 fn print_config(args: &HerdArgs) -> Result<(), Failure> {
     let mut config = args.load()?;
     config.anchor()?;
-    Ok(io::stdout().lock().write_all(config.to_string().as_bytes())?)
+    Ok(output().write_all(config.to_string().as_bytes())?)
 }
 
 fn leave(server: &order::OrderArgs) -> Result<(), Failure> {
     let said = order::order(server, "leave")?;
-    Ok(writeln!(io::stdout().lock(), "{said}")?)
+    Ok(writeln!(output(), "{said}")?)
 }
 
 /// One line to standard error. If even that is gone there is nobody left to tell.

@@ -1,6 +1,10 @@
 //! `herd places`: making place indexes, and an operator's orders about the provider of a running server.
 
-use std::{io::IsTerminal, path::PathBuf, time::Instant};
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     Failure,
     order::{OrderArgs, order},
+    output::output,
 };
 use crate::nearby::embedded::import::{self, ImportSummary, Progress};
 
@@ -55,30 +60,30 @@ pub(super) fn run(args: &PlacesArgs) -> Result<(), Failure> {
 }
 
 /// Gives an order and prints the reply.
-#[expect(clippy::print_stdout, reason = "the command's result")]
 fn say(args: &OrderArgs, words: &str) -> Result<(), Failure> {
-    println!("{}", order(args, words)?);
-    Ok(())
+    let said = order(args, words)?;
+    Ok(writeln!(output(), "{said}")?)
 }
 
 /// Imports and says what came of it.
 ///
 /// # Errors
 /// The import failed.
-#[expect(clippy::print_stdout, reason = "the command's result")]
 fn report(args: &ImportArgs) -> anyhow::Result<()> {
     let began = Instant::now();
     let summary = import(args)?;
     let each = summary.bytes / u64::try_from(summary.places.max(1)).unwrap_or(1);
-    println!(
+    let mut out = output();
+    writeln!(
+        out,
         "{}: {} places, {} bytes ({each} a place), {:.1} s",
         args.output.display(),
         summary.places,
         summary.bytes,
         began.elapsed().as_secs_f64()
-    );
+    )?;
     if summary.unlocated > 0 {
-        println!("{} places left out: what they are made of is not in the file", summary.unlocated);
+        writeln!(out, "{} places left out: what they are made of is not in the file", summary.unlocated)?;
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! `herd status`: how a running server stands with its neighbours.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Context;
 
 use super::{
     Failure, counted,
     order::{OrderArgs, order},
+    output::output,
 };
 use crate::frontends::admin::status::{LinkStatus, Status};
 
@@ -26,7 +27,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let said = order(&args.server, "status")?;
-    let mut out = io::stdout().lock();
+    let mut out = output();
     if args.json {
         return Ok(writeln!(out, "{said}")?);
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::program::finish;
+use crate::program::{finish, herd};
 
 #[test]
 fn a_herd_is_drawn_and_its_weak_points_named() {
@@ -123,4 +123,14 @@ fn the_effective_configuration_is_a_configuration() {
     let logs = std::env::current_dir().unwrap().join("logs");
     assert!(printed.stdout.contains(&format!("log_dir = {logs:?}\n")), "{}", printed.stdout);
     assert_eq!((again.code, again.stdout), (Some(0), printed.stdout));
+}
+
+#[test]
+fn whoever_reads_may_stop_before_the_end() {
+    for command in ["check", "config"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let run = herd(&[command]).stdout(writer).output().unwrap();
+        assert_eq!((run.status.code(), run.stderr.as_slice()), (Some(0), &b""[..]), "{command}");
+    }
 }
