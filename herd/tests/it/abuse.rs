@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
     process::{Command, Stdio},
     sync::{
         Arc,
@@ -172,4 +172,39 @@ fn a_client_that_would_wait_for_ever_does_not_keep_a_server_from_stopping() {
     let start = Instant::now();
     server.stop();
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_client_that_goes_on_sending_has_every_reply_when_the_server_stops() {
+    // The server closed the connection with bytes of the client's still coming in: that resets it, and replies that were
+    // on their way were lost. What still comes is now read and thrown away until the client closes.
+    let mut server = Server::start(Setup::default());
+    let mut stream = server.connect();
+    let mut writer = stream.try_clone().unwrap();
+    writer.write_all(b"hello\n").unwrap();
+    expect(&mut stream, b"? hello\n");
+    writer.write_all(&b"hello\n".repeat(20_000)).unwrap();
+    server.begin_to_stop();
+    let writing = thread::spawn(move || while writer.write_all(b"hello\n").is_ok() {});
+    let mut replied = Vec::new();
+    stream.read_to_end(&mut replied).unwrap();
+    // The server has gone if this machine is slow.
+    let _ = stream.shutdown(Shutdown::Both);
+    writing.join().unwrap();
+    let replies = replied.len() / b"? hello\n".len();
+    assert!(replied == b"? hello\n".repeat(replies) && replies > 0, "{} bytes", replied.len());
+    server.stop();
+}
+
+#[test]
+fn a_client_that_never_reads_does_not_keep_a_server_from_stopping() {
+    let server = Server::start(Setup::default());
+    let mut deaf = server.connect();
+    let mut writer = deaf.try_clone().unwrap();
+    let writing = thread::spawn(move || while writer.write_all(b"hello\n").is_ok() {});
+    expect(&mut deaf, b"? hello\n");
+    let start = Instant::now();
+    server.stop();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    writing.join().unwrap();
 }

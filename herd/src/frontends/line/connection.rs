@@ -6,13 +6,15 @@
 
 use std::{
     cell::RefCell,
-    fmt, io,
+    io,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use herd_core::{node::Answer, wire::lines::LineSplitter};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -26,7 +28,7 @@ use crate::{
     traffic::Party,
 };
 
-use super::{answer, backlog::Backlog, replies::Replies, turn::Turn};
+use super::{answer, backlog::Backlog, departure::Departure, replies::Replies, turn::Turn};
 
 /// Bytes read at once, about 1,000 commands: with a quarter of it a flood costs 5 to 10 % more, for its system calls. A
 /// client that sends without end has as many waiting here, and as many bytes of replies.
@@ -52,39 +54,17 @@ const WAITING_MAX: usize = 64;
 /// loses a packet needs some 200 ms, three losses in a row 1.4 s.
 const STALL_MAX: Duration = Duration::from_secs(2);
 
+/// Time in which a server that stops takes in what has arrived: what the system held for it is some tenths of a second
+/// of work, and questions that wait for a provider are answered by then. The rest of [`DRAIN_MAX`] is for writing.
+const INTAKE_MAX: Duration = Duration::from_millis(1500);
+
+/// Silence after which a server that stops closes a connection although the client does not: what was under way when the
+/// client was told that nothing more will come is here within a round trip, some 200 ms later after a loss.
+const HUSH: Duration = Duration::from_millis(500);
+
 thread_local! {
     static INPUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static ANSWERS: RefCell<Vec<Answer>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Why a connection ended.
-#[derive(Debug)]
-pub(super) enum Departure {
-    /// The client closed its side and has every reply.
-    Closed,
-    /// Nothing was said for too long.
-    Idle,
-    /// The client does not read its replies.
-    Stalled,
-    /// The server stops; the client has the replies to all that had arrived.
-    Stopped,
-    /// The server stops and the client did not take its replies in time.
-    Overdue,
-    /// The network or the client broke the connection.
-    Broken(io::Error),
-}
-
-impl fmt::Display for Departure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => f.write_str("closed"),
-            Self::Idle => f.write_str("idle"),
-            Self::Stalled => f.write_str("cut: replies not read"),
-            Self::Stopped => f.write_str("server stops"),
-            Self::Overdue => f.write_str("cut: server stops"),
-            Self::Broken(error) => write!(f, "broken: {error}"),
-        }
-    }
 }
 
 /// What may still come from the client.
@@ -94,6 +74,9 @@ enum Input {
     /// Only what has arrived.
     Stopping,
     Ended(End),
+    /// All replies are written and the client was told that there will be no more. What still comes is read and thrown
+    /// away: to close on it would take back the replies that the client has not read.
+    Discarded,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,25 +154,58 @@ impl Connection {
     /// must not keep a thread.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Departure> {
         let now = Instant::now();
+        if self.input == Input::Discarded {
+            return self.poll_discard(cx, now);
+        }
         match self.poll_exchange(cx, now) {
             Ok(Poll::Ready(())) => cx.waker().wake_by_ref(),
             Ok(Poll::Pending) => {}
             Err(error) => return Poll::Ready(Departure::Broken(error)),
         }
         match self.input {
-            Input::Ended(end) if self.replies.is_empty() && self.backlog.is_empty() => {
-                Poll::Ready(match end {
-                    End::OfStream => Departure::Closed,
-                    End::OfService => Departure::Stopped,
-                })
-            }
-            Input::Open | Input::Stopping | Input::Ended(_) => self.poll_deadline(cx, now),
+            Input::Ended(end) if self.replies.is_empty() && self.backlog.is_empty() => match end {
+                End::OfStream => Poll::Ready(Departure::Closed),
+                End::OfService => self.poll_farewell(cx, now),
+            },
+            Input::Open | Input::Stopping | Input::Ended(_) | Input::Discarded => self.poll_deadline(cx, now),
         }
+    }
+
+    /// Tells the client that there will be no more replies.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Departure> {
+        match ready!(Pin::new(&mut self.stream).poll_shutdown(cx)) {
+            Ok(()) => self.input = Input::Discarded,
+            Err(error) => return Poll::Ready(Departure::Broken(error)),
+        }
+        self.poll_discard(cx, now)
+    }
+
+    /// Throws away what still comes, a piece at a time.
+    fn poll_discard(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Departure> {
+        let mut buffer = INPUT.take();
+        buffer.resize(READ_BYTES, 0);
+        let mut input = ReadBuf::new(&mut buffer);
+        let read = Pin::new(&mut self.stream).poll_read(cx, &mut input);
+        let is_end = input.filled().is_empty();
+        INPUT.set(buffer);
+        match read {
+            Poll::Ready(Ok(())) if is_end => return Poll::Ready(Departure::Stopped),
+            Poll::Ready(Ok(())) => {
+                self.active_at = now;
+                cx.waker().wake_by_ref();
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Departure::Broken(error)),
+            Poll::Pending => {}
+        }
+        self.poll_deadline(cx, now)
     }
 
     /// One round of telling and taking in; pending if nothing more can be taken in now.
     fn poll_exchange(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<Poll<()>> {
         self.tell(cx, now)?;
+        if self.input == Input::Stopping && self.stopping_at.is_some_and(|at| now >= at + INTAKE_MAX) {
+            self.input = Input::Ended(End::OfService);
+        }
         if !self.has_room() || self.backlog.is_empty() && matches!(self.input, Input::Ended(_)) {
             self.share.step_aside();
             return Ok(Poll::Pending);
@@ -215,13 +231,19 @@ impl Connection {
                     return Ok(Poll::Pending);
                 }
             }
-            Poll::Pending if self.input == Input::Stopping => {
+            Poll::Pending if self.input == Input::Stopping && self.has_taken_all() => {
                 self.input = Input::Ended(End::OfService);
                 return Ok(Poll::Pending);
             }
             Poll::Pending => return Ok(Poll::Pending),
         }
         Ok(Poll::Ready(()))
+    }
+
+    /// Whether the system holds nothing more of the client's. The runtime does not know yet of what has just arrived: then
+    /// it is going to wake this task.
+    fn has_taken_all(&self) -> bool {
+        SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()]).is_err()
     }
 
     /// Whether more commands may be taken in.
@@ -359,8 +381,12 @@ impl Connection {
     fn deadline(&self) -> (Instant, Departure) {
         let idle = (self.active_at + self.limits.idle_timeout, Departure::Idle);
         let stalled = self.stalled_at.map(|at| (at + STALL_MAX, Departure::Stalled));
-        let overdue = self.stopping_at.map(|at| (at + DRAIN_MAX, Departure::Overdue));
+        let is_told_all = self.input == Input::Discarded;
+        let hushed = is_told_all.then(|| (self.active_at + HUSH, Departure::Stopped));
+        let overdue = self
+            .stopping_at
+            .map(|at| (at + DRAIN_MAX, if is_told_all { Departure::Stopped } else { Departure::Overdue }));
         let earliest = |a: (Instant, Departure), b: (Instant, Departure)| if b.0 < a.0 { b } else { a };
-        [stalled, overdue].into_iter().flatten().fold(idle, earliest)
+        [stalled, hushed, overdue].into_iter().flatten().fold(idle, earliest)
     }
 }

@@ -4,6 +4,7 @@ mod answer;
 mod replies;
 mod turn;
 mod backlog;
+mod departure;
 mod connection;
 mod tcp;
 pub mod udp;
