@@ -28,13 +28,16 @@ pub type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Resolves when all that was submitted before the call is on the disk.
 pub type Durable = Arc<dyn Fn() -> Wait + Send + Sync>;
 
-/// How an operator watches and stops a provider while the server runs.
+/// How an operator watches and pauses a provider while the server runs, and how the server ends it.
 pub trait Control: fmt::Debug + Send + Sync {
-    /// Stops asking it, or asks it again; questions are answered all the same, if need be with the reason.
+    /// Asks it no more, or asks it again; questions are answered all the same, if need be with the reason.
     fn pause(&self, is_paused: bool);
 
     /// How things stand.
     fn state(&self) -> ProviderState;
+
+    /// The server stops: whoever waits for a service behind a network is told so at once, and it is asked no more.
+    fn stop(&self) {}
 }
 
 /// How things stand with a provider.

@@ -19,7 +19,7 @@ use crate::{
     ending::Ending,
     engine::Engine,
     frontends::{self, Admission, ClientLimits, Service, Turnstile},
-    gateway::{Gateway, Provider},
+    gateway::{Control, Gateway, Provider},
     links::{Certificates, Links},
     listen::Listeners,
     roster::{Contact, Roster},
@@ -29,6 +29,10 @@ use crate::{
 
 /// Time between two sweeps of expired reports: 16 sweeps pass the whole table.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Time that providers have for what they were asked, once the server stops: most answer sooner. The rest of
+/// [`DRAIN_MAX`](crate::frontends::DRAIN_MAX) is for what clients asked behind that, and for writing.
+const PROVIDERS_MAX: Duration = Duration::from_secs(1);
 
 /// Longest time that clients' tasks have to end: connections give themselves
 /// [`DRAIN_MAX`](crate::frontends::DRAIN_MAX). With the two below this stays under the promised 5 s.
@@ -127,6 +131,7 @@ pub async fn run(
     tasks.spawn(sweep(Arc::clone(&engine), stop.clone()));
     let log = Party { channel: Channel::Log, peer: None };
     traffic.pen().came(log, engine.clock(), concat!("server starts, herd ", env!("CARGO_PKG_VERSION")));
+    let control = Arc::clone(&settings.provider.control);
     let (edges, certificates) = ((&settings.roster, settings.contacts), settings.certificates);
     let links =
         Links::start(Arc::clone(&engine), identity.clone(), edges, certificates, listeners.peer.take());
@@ -151,9 +156,7 @@ pub async fn run(
     };
     tasks.close();
     stop.cancel();
-    if time::timeout(TASKS_MAX, tasks.wait()).await.is_err() {
-        tracing::warn!(tasks = tasks.len(), "some tasks did not end in time");
-    }
+    finish_clients(&tasks, &*control).await;
     // After the clients, whose last reports the neighbours are to have.
     if time::timeout(LINKS_MAX, links.drain()).await.is_err() {
         tracing::warn!("some neighbours did not get everything in time");
@@ -177,6 +180,15 @@ async fn recover(
     let (herd, node) = (herd.clone(), Arc::clone(node));
     let recovered = spawn_blocking(move || storage::recover(&settings, &herd, &node, clock)).await;
     Ok(Some(recovered.map_err(|error| RunError::Recovery(error.to_string()))??))
+}
+
+/// Waits for the tasks that serve clients, and not longer than that for a provider.
+async fn finish_clients(tasks: &TaskTracker, provider: &dyn Control) {
+    let ended = time::timeout(PROVIDERS_MAX, tasks.wait()).await;
+    provider.stop();
+    if ended.is_err() && time::timeout(TASKS_MAX - PROVIDERS_MAX, tasks.wait()).await.is_err() {
+        tracing::warn!(tasks = tasks.len(), "some tasks did not end in time");
+    }
 }
 
 async fn finish_storage(storage: Option<Storage>) {

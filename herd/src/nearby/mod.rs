@@ -299,6 +299,12 @@ impl Control for Nearby {
         };
         ProviderState { name, is_paused: self.is_paused.load(Ordering::Relaxed), remote }
     }
+
+    fn stop(&self) {
+        if let Provider::Remote(gate) = &self.provider {
+            gate.stop();
+        }
+    }
 }
 
 /// A folder of the test data, unless it is missing: then a line says so, and the test is over.

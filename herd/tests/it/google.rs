@@ -1,9 +1,10 @@
 //! Google behind WHATSAT: what is asked, and what the client gets for all that may be answered.
 
-use std::fs;
+use std::{fs, io::Write};
 
 use crate::{
     remote::{AT, KEY, asking, config, cut, failures, json, refusal, server, synthetic, test_data, whatsat},
+    server::{expect, expect_end},
     upstream::{Fault, Framing, Say, Upstream},
 };
 
@@ -69,6 +70,30 @@ fn every_failure_ends_in_a_body_of_the_right_status() {
         let upstream = Upstream::saying(Say::with(fault, synthetic(false)));
         let body = whatsat(&asking("google", &upstream, "200ms"), 10.0, 20);
         assert_eq!(body, refusal("UNKNOWN_ERROR", "the provider did not answer in time") + "\n");
+    }
+}
+
+#[test]
+fn a_server_that_stops_tells_who_waits_for_a_provider_that_it_failed() {
+    // Such a client was cut off: no body, and no reply to what it had asked behind. Now it has all of them.
+    for (provider, expected) in [
+        ("google", refusal("UNKNOWN_ERROR", "the server stops") + "\n"),
+        ("twitter", "{\"error\":\"the server stops\"}\n".to_owned()),
+    ] {
+        let upstream = Upstream::saying(Say::with(Fault::Silence, ""));
+        let mut server = asking(provider, &upstream, "60s");
+        let mut stream = server.connect();
+        // More than may wait at once.
+        let questions = 100;
+        stream.write_all(&b"WHATSAT kiwi 10 20\nhello\n".repeat(questions)).unwrap();
+        expect(&mut stream, AT.as_bytes());
+        server.begin_to_stop();
+        expect(&mut stream, format!("{expected}? hello\n").as_bytes());
+        expect(&mut stream, format!("{AT}{expected}? hello\n").repeat(questions - 1).as_bytes());
+        expect_end(&mut stream);
+        drop(stream);
+        server.stop();
+        assert_eq!(upstream.calls(), 1, "all wait for the same answer");
     }
 }
 

@@ -49,9 +49,10 @@ pub(crate) fn nearby(config: &Config) -> Nearby {
 /// A server with this provider that knows where kiwi is.
 pub(crate) fn server(config: &Config) -> Server {
     let nearby = Arc::new(nearby(config));
-    let questions = nearby.limits();
+    let (questions, control) = (nearby.limits(), Arc::clone(&nearby));
     let server = Server::start(Setup {
         questions,
+        control,
         ask: Arc::new(move |position, question| {
             let nearby = Arc::clone(&nearby);
             Box::pin(async move { nearby.answer(position, question).await })

@@ -17,7 +17,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -57,6 +57,9 @@ const LATE: &str = "the provider did not answer in time";
 /// What a client is told that came while the operator had the provider paused.
 pub(super) const PAUSED: &str = "paused by the operator";
 
+/// What a client is told whose answer was on its way when the server had to stop.
+const STOPS: &str = "the server stops";
+
 /// What a gate has of its server.
 #[derive(Clone, Debug)]
 pub struct Home {
@@ -82,6 +85,8 @@ struct Inside {
     cache: Cache,
     /// What is being fetched. Flights publish their page once, just after they left this map.
     flights: Mutex<HashMap<Cell, watch::Sender<Option<Page>>>>,
+    /// Whether none may start any more; changed under the lock of `flights`.
+    is_stopped: AtomicBool,
     breaker: Mutex<Breaker>,
     budget: Budget,
     complaints: Muffler,
@@ -112,6 +117,7 @@ impl Gate {
         let inside = Arc::new(Inside {
             cache: Cache::new(policy.cache_entries, policy.cache_bytes, ttl),
             flights: Mutex::default(),
+            is_stopped: AtomicBool::new(false),
             breaker: Mutex::default(),
             budget: Budget::new(policy.requests_per_second, policy.requests_per_day, home.budget_file),
             complaints: Muffler::default(),
@@ -144,6 +150,15 @@ impl Gate {
             }
         };
         page.answer(question.bound)
+    }
+
+    /// Tells all who wait that the server stops, and starts no more flights: what is in the cache is told as ever.
+    pub fn stop(&self) {
+        let mut flights = self.inside.flights.lock();
+        self.inside.is_stopped.store(true, Relaxed);
+        for flight in flights.drain().map(|(_, flight)| flight) {
+            flight.send_replace(Some(self.inside.refuse(Status::UnknownError, STOPS)));
+        }
     }
 
     /// The provider's name.
@@ -193,8 +208,10 @@ impl Gate {
         if let Some(page) = inside.cached(&cell, now) {
             return Joined::Told(page);
         }
-        if is_paused {
-            return Joined::Told(inside.refuse(Status::UnknownError, PAUSED));
+        let is_stopped = inside.is_stopped.load(Relaxed);
+        if is_paused || is_stopped {
+            let why = if is_stopped { STOPS } else { PAUSED };
+            return Joined::Told(inside.refuse(Status::UnknownError, why));
         }
         match inside.clear_to_start(flights.len(), now) {
             Ok((permit, spending)) => {
@@ -265,7 +282,7 @@ impl Inside {
                     return Err(self.refuse(Status::OverQueryLimit, "the budget cannot be accounted for"));
                 }
                 // The runtime ends.
-                Err(_) => return Err(self.refuse(Status::UnknownError, "the server stops")),
+                Err(_) => return Err(self.refuse(Status::UnknownError, STOPS)),
             }
             // Others may have used up what was paid for; then pay again.
             match self.budget.spend(Instant::now(), self.clock.read()) {

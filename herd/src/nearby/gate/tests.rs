@@ -299,6 +299,25 @@ async fn while_paused_only_the_cache_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn once_stopped_only_the_cache_is_asked_and_who_waits_hears_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::new(|call| if call == 1 { Deed::Answer } else { Deed::Hang });
+    let gate = Arc::new(gate(&fake, Policy::default(), folder.path()));
+    ask(&gate, 34.0, 20).await;
+    let waiting = Arc::clone(&gate);
+    let waiting = tokio::spawn(async move { ask(&waiting, 35.0, 5).await });
+    while fake.calls() < 2 {
+        settle().await;
+    }
+    let began = Instant::now();
+    gate.stop();
+    assert!(waiting.await.unwrap().contains("the server stops"));
+    assert!(ask(&gate, 35.0, 5).await.contains("the server stops"));
+    assert_eq!(ask(&gate, 34.0, 20).await.into_bytes(), page().answer(20));
+    assert_eq!((began.elapsed(), fake.calls()), (Duration::ZERO, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn entries_and_bytes_are_bounded() {
     let (now, page) = (Instant::now(), page());
     let one = u64::try_from(page.weight()).unwrap();
