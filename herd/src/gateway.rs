@@ -38,6 +38,9 @@ pub trait Control: fmt::Debug + Send + Sync {
 
     /// The server stops: whoever waits for a service behind a network is told so at once, and it is asked no more.
     fn stop(&self) {}
+
+    /// Once it is stopped, writes down what was spent. Blocks on the disk.
+    fn settle(&self) {}
 }
 
 /// How things stand with a provider.

@@ -41,8 +41,11 @@ const TASKS_MAX: Duration = Duration::from_millis(2300);
 /// Longest time that neighbours have to take what they have not got yet: a megabyte on a slow line.
 const LINKS_MAX: Duration = Duration::from_secs(1);
 
-/// Longest time that the last reports have to be written to disk and synced; runs beside the one below.
+/// Longest time that the last reports have to be written to disk and synced; runs beside the two below.
 const STORAGE_MAX: Duration = Duration::from_secs(1);
+
+/// Longest time that the requests to the provider have to be counted: a small file is written and synced.
+const BUDGET_MAX: Duration = Duration::from_secs(1);
 
 /// Longest time that the traffic log has to be written: its buffers hold 16 MiB, a slow disk writes those in 1 s.
 const LOG_MAX: Duration = Duration::from_secs(1);
@@ -162,7 +165,7 @@ pub async fn run(
         tracing::warn!("some neighbours did not get everything in time");
     }
     traffic.pen().went(log, engine.clock(), "server stops");
-    tokio::join!(finish_storage(storage), finish_log(traffic));
+    tokio::join!(finish_storage(storage), finish_log(traffic), finish_provider(control));
     match ending {
         Ending::Claimed(claim) => Err(RunError::Claimed(identity.server, claim)),
         Ending::Stopped | Ending::Left => Ok(ending),
@@ -195,6 +198,13 @@ async fn finish_storage(storage: Option<Storage>) {
     let Some(storage) = storage else { return };
     if !matches!(time::timeout(STORAGE_MAX, storage.stop()).await, Ok(true)) {
         tracing::warn!("the last reports could not be written to disk");
+    }
+}
+
+async fn finish_provider(provider: Arc<dyn Control>) {
+    let settled = spawn_blocking(move || provider.settle());
+    if !matches!(time::timeout(BUDGET_MAX, settled).await, Ok(Ok(()))) {
+        tracing::warn!("what the provider was paid could not be written down");
     }
 }
 

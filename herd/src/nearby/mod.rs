@@ -305,6 +305,12 @@ impl Control for Nearby {
             gate.stop();
         }
     }
+
+    fn settle(&self) {
+        if let Provider::Remote(gate) = &self.provider {
+            gate.settle();
+        }
+    }
 }
 
 /// A folder of the test data, unless it is missing: then a line says so, and the test is over.

@@ -12,7 +12,7 @@ use std::{
     thread,
 };
 
-use crate::program::{Running, finish, herd, line_with};
+use crate::program::{Running, finish, herd, line_with, signal};
 
 const BODY: &str =
     "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}\n";
@@ -42,12 +42,22 @@ fn answer(mut stream: TcpStream) {
 
 /// The server of a configuration that asks `provider`, at most three times a day; its addresses.
 fn serve(folder: &Path, provider: SocketAddr) -> (Running, String, String) {
+    serve_for(folder, provider, 3, "2")
+}
+
+/// The same with another budget for the day, and so many threads.
+fn serve_for(
+    folder: &Path,
+    provider: SocketAddr,
+    requests_per_day: u32,
+    threads: &str,
+) -> (Running, String, String) {
     let file = folder.join("herd.toml");
     let text = format!(
-        "name = 'h'\n[servers.A.listen]\nline = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n[places]\nprovider = 'google'\napi_key = '${{PLACES_KEY}}'\nbase_url = 'http://{provider}'\nrequests_per_day = 3\n"
+        "name = 'h'\n[servers.A.listen]\nline = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n[places]\nprovider = 'google'\napi_key = '${{PLACES_KEY}}'\nbase_url = 'http://{provider}'\nrequests_per_day = {requests_per_day}\n"
     );
     fs::write(&file, text).unwrap();
-    let mut command = herd(&["serve", "A", "--config", file.to_str().unwrap()]);
+    let mut command = herd(&["serve", "A", "--config", file.to_str().unwrap(), "--threads", threads]);
     command.env("PLACES_KEY", "not-a-real-key-0123456789");
     let running = Running::start(command);
     let address = |what: &str| {
@@ -83,6 +93,23 @@ fn a_killed_server_never_spends_more_than_its_day() {
     }
     let budget = fs::read_to_string(folder.path().join("herd-data/A/places-budget")).unwrap();
     assert!(budget.starts_with("day ") && budget.ends_with(" requests 3\n"), "{budget}");
+}
+
+#[test]
+fn a_server_that_is_stopped_gives_back_what_it_paid_for_and_did_not_use() {
+    // It was written down by whoever dropped the budget last, which the end of the process did not wait for.
+    for threads in ["1", "2"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (provider, _) = provider();
+        let (mut running, line, _) = serve_for(folder.path(), provider, 1000, threads);
+        for radius in ["1", "2", "3"] {
+            assert!(whatsat(&line, radius).ends_with(&format!("{BODY}\n")));
+        }
+        signal("TERM", &running.id().to_string());
+        assert_eq!(running.exit_code(), Some(0));
+        let budget = fs::read_to_string(folder.path().join("herd-data/A/places-budget")).unwrap();
+        assert!(budget.ends_with(" requests 3\n"), "{budget}");
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! Any span of a second sees at most `per_second` requests, all of them at once if need be; any day (UTC) at most
 //! `per_day`, restarts and crashes included. For that requests are paid for in blocks in a [`Ledger`] *before* they
-//! are made: a server that is killed loses the rest of its block, and nobody loses the count. The one thing to know:
-//! [`spend`](Budget::spend) touches no disk, [`reserve`](Budget::reserve) does.
+//! are made: a server that is killed loses the rest of its block, one that stops gives it back
+//! ([`close`](Budget::close)), and nobody loses the count. The one thing to know: [`spend`](Budget::spend) touches no
+//! disk, [`reserve`](Budget::reserve) does.
 
 use std::{collections::VecDeque, path::PathBuf, time::Duration};
 
@@ -33,6 +34,8 @@ pub(super) struct Budget {
 struct Account {
     /// Whether the ledger was read; until then nothing can be spent.
     is_open: bool,
+    /// Whether nothing can be spent any more.
+    is_closed: bool,
     day: u64,
     /// Requests of that day, at most as many as are paid for.
     spent: u64,
@@ -60,6 +63,9 @@ pub(super) enum Exhausted {
     /// Until midnight UTC.
     #[error("the budget of {0} requests a day is used up")]
     Day(u64),
+    /// For good: the server stops.
+    #[error("the server stops")]
+    Closed,
 }
 
 /// How much is left.
@@ -85,10 +91,13 @@ impl Budget {
     /// Spends one request.
     ///
     /// # Errors
-    /// The second or the day has had its share.
+    /// The second or the day has had its share, or the server stops.
     pub(super) fn spend(&self, now: Instant, clock: Timestamp) -> Result<Spending, Exhausted> {
         let mut account = self.account.lock();
         account.turn(now, clock);
+        if account.is_closed {
+            return Err(Exhausted::Closed);
+        }
         if account.spent >= self.per_day {
             return Err(Exhausted::Day(self.per_day));
         }
@@ -103,7 +112,7 @@ impl Budget {
         Ok(Spending::Done)
     }
 
-    /// Pays for the next block, unless somebody else just did. Blocks on the disk.
+    /// Pays for the next block, unless somebody else just did or the budget is closed. Blocks on the disk.
     ///
     /// # Errors
     /// The ledger cannot be used: nothing was paid for.
@@ -113,7 +122,7 @@ impl Budget {
         let (day, paid) = {
             let mut account = self.account.lock();
             account.turn(now, clock);
-            if account.spent < account.paid {
+            if account.spent < account.paid || account.is_closed {
                 return Ok(());
             }
             (account.day, account.paid)
@@ -134,6 +143,25 @@ impl Budget {
     /// It cannot be used; [`reserve`](Self::reserve) tries again.
     pub(super) fn open(&self) -> Result<(), LedgerError> {
         self.read(&self.ledger.lock())
+    }
+
+    /// Gives back what was paid for and not used; from here on nothing can be spent. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The ledger cannot be written: what was paid for is lost.
+    pub(super) fn close(&self) -> Result<(), LedgerError> {
+        let ledger = self.ledger.lock();
+        let (day, spent, paid) = {
+            let mut account = self.account.lock();
+            account.is_closed = true;
+            (account.day, account.spent, account.paid)
+        };
+        if spent == paid {
+            return Ok(());
+        }
+        ledger.write(Entry { day, requests: spent })?;
+        self.account.lock().paid = spent;
+        Ok(())
     }
 
     /// What is left.
@@ -170,18 +198,6 @@ impl Account {
         }
         while self.recent.front().is_some_and(|&at| now.duration_since(at) >= SECOND) {
             self.recent.pop_front();
-        }
-    }
-}
-
-impl Drop for Budget {
-    /// Gives back what was paid for and not used.
-    fn drop(&mut self) {
-        let Account { day, spent, paid, .. } = *self.account.get_mut();
-        if spent < paid
-            && let Err(error) = self.ledger.get_mut().write(Entry { day, requests: spent })
-        {
-            tracing::warn!(%error, unused = paid - spent, "requests that were paid for are lost");
         }
     }
 }
@@ -238,11 +254,14 @@ mod tests {
         };
         let budget = Budget::new(10_000, 1000, path.clone());
         (0..5).for_each(|_| spend(&budget));
-        std::mem::forget(budget);
+        drop(budget);
         let budget = Budget::new(10_000, 1000, path.clone());
         spend(&budget);
         assert_eq!(budget.balance(now, day(1)).today, 11, "a block of 10 was paid for");
-        drop(budget);
+        budget.close().unwrap();
+        // Who is still about to pay takes nothing out again.
+        assert_eq!(budget.spend(now, day(1)), Err(Exhausted::Closed));
+        budget.reserve(now, day(1)).unwrap();
         let budget = Budget::new(10_000, 1000, path);
         assert_eq!(exhaust(&budget, now, day(1)), (1000 - 11, Exhausted::Day(1000)));
     }

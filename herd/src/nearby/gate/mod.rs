@@ -69,7 +69,7 @@ pub struct Home {
     pub clock: Clock,
 }
 
-/// See the module. Dropped, it ends its flights and gives back what is left of its budget.
+/// See the module. Dropped, it ends its flights.
 #[derive(Debug)]
 pub struct Gate {
     inside: Arc<Inside>,
@@ -158,6 +158,13 @@ impl Gate {
         self.inside.is_stopped.store(true, Relaxed);
         for flight in flights.drain().map(|(_, flight)| flight) {
             flight.send_replace(Some(self.inside.refuse(Status::UnknownError, STOPS)));
+        }
+    }
+
+    /// Gives back what is left of the requests that were paid for; no more are made. Blocks on the disk.
+    pub fn settle(&self) {
+        if let Err(error) = self.inside.budget.close() {
+            tracing::warn!(%error, "requests that were paid for are lost");
         }
     }
 
