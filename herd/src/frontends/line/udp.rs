@@ -9,7 +9,7 @@ use herd_core::{
     command::Command,
     wire::{line, lines::Line},
 };
-use tokio::net::UdpSocket;
+use tokio::{net::UdpSocket, task::yield_now};
 
 use crate::{
     frontends::Service,
@@ -26,7 +26,7 @@ const DATAGRAM_BYTES_MAX: usize = 65_507;
 /// Bytes of datagrams that are answered together: three of the largest, or 3,000 usual ones.
 const BATCH_BYTES: usize = 4 * 64 * 1024;
 
-/// Datagrams that are answered together: measured for TCP, more than 32 commands at once gain little.
+/// Datagrams that are received, and answered, together: measured for TCP, more than 32 commands at once gain little.
 const BATCH_DATAGRAMS: usize = 64;
 
 /// Batches of datagrams whose replies may wait for the disk; with more, none are received: what is held of them is at
@@ -59,10 +59,15 @@ pub(super) async fn serve(socket: UdpSocket, service: Service) {
             }
         }
         if held.len() < HELD_MAX {
-            receive(&socket, &mut buffer, &mut datagrams);
+            receive(|buffer| socket.try_recv_from(buffer), &mut buffer, &mut datagrams);
         }
-        if datagrams.is_empty() && is_stopping {
-            break;
+        if datagrams.is_empty() {
+            if is_stopping {
+                break;
+            }
+            // Nothing is sent to wait for: a flood that nobody answers must not keep the thread.
+            yield_now().await;
+            continue;
         }
         let (replies, wait) = replies(&service.gateway, service.limits.line_bytes_max, &buffer, &datagrams);
         datagrams.clear();
@@ -92,12 +97,20 @@ async fn send(socket: &UdpSocket, replies: Replies, unanswered: &Muffler) {
     }
 }
 
-/// Takes what has arrived, as far as there is room.
-fn receive(socket: &UdpSocket, buffer: &mut [u8], datagrams: &mut Vec<(Range<usize>, SocketAddr)>) {
+/// Takes what has arrived, as far as there is room. Each of `next` counts, kept or not: it may never run out of what is
+/// not.
+fn receive(
+    mut next: impl FnMut(&mut [u8]) -> io::Result<(usize, SocketAddr)>,
+    buffer: &mut [u8],
+    datagrams: &mut Vec<(Range<usize>, SocketAddr)>,
+) {
     datagrams.clear();
     let mut start = 0;
-    while datagrams.len() < BATCH_DATAGRAMS && buffer.len() - start > DATAGRAM_BYTES_MAX {
-        match socket.try_recv_from(buffer.get_mut(start..).unwrap_or_default()) {
+    for _ in 0..BATCH_DATAGRAMS {
+        if buffer.len() - start <= DATAGRAM_BYTES_MAX {
+            break;
+        }
+        match next(buffer.get_mut(start..).unwrap_or_default()) {
             Ok((bytes, client)) => {
                 if may_be_answered(client) {
                     datagrams.push((start..start + bytes, client));
@@ -182,4 +195,32 @@ fn push_lines<'a>(lines: &mut Vec<Line<'a>>, datagram: &'a [u8], line_bytes_max:
 /// Whether a line is what a server makes of another's refusal: only servers that answer each other say that.
 fn is_refusal_of_refusal(line: &Line<'_>) -> bool {
     answer::bytes(line).starts_with(b"? ? ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_that_is_not_answered_ends_a_batch_like_any_other() {
+        // Datagrams from port 0 and the like were not counted: as long as they came, a batch had no end.
+        let mut buffer = vec![0; BATCH_BYTES];
+        let mut datagrams = Vec::new();
+        for sender in ["127.0.0.1:0", "224.0.0.1:7", "255.255.255.255:7", "0.0.0.0:7"] {
+            let sender: SocketAddr = sender.parse().unwrap();
+            let mut received = 0;
+            let next = |_: &mut [u8]| {
+                received += 1;
+                assert!(received <= BATCH_DATAGRAMS, "{sender}");
+                Ok((100, sender))
+            };
+            receive(next, &mut buffer, &mut datagrams);
+            assert_eq!(datagrams, []);
+        }
+        let sender: SocketAddr = "127.0.0.1:7".parse().unwrap();
+        receive(|_| Ok((100, sender)), &mut buffer, &mut datagrams);
+        assert_eq!((datagrams.len(), datagrams[1].clone()), (BATCH_DATAGRAMS, (100..200, sender)));
+        receive(|_| Ok((DATAGRAM_BYTES_MAX, sender)), &mut buffer, &mut datagrams);
+        assert_eq!(datagrams.len(), BATCH_BYTES / DATAGRAM_BYTES_MAX, "what may come next has to fit");
+    }
 }
