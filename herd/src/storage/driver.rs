@@ -103,13 +103,8 @@ async fn write(mut pen: Pen, course: &Course, claims: &watch::Sender<Option<Clai
         pen = returned;
         match written {
             Ok(written) => {
-                claims.send_modify(|claim| {
-                    let before = claim.as_ref().map_or(0, |claim| claim.number);
-                    let is_new = claim.as_ref().is_none_or(|claim| !is_same(&claim.written, &written));
-                    note(&mut course.facts.lock(), &written, is_new);
-                    let number = if written.position >= settled { number } else { before };
-                    *claim = Some(Claim { written, number });
-                });
+                let number = (written.position >= settled).then_some(number);
+                claim(claims, &course.facts, written, number);
             }
             Err(error) => {
                 tracing::warn!(%error, "reports cannot be written to disk; serving goes on, the next try is in a second");
@@ -123,6 +118,16 @@ async fn write(mut pen: Pen, course: &Course, claims: &watch::Sender<Option<Clai
     }
 }
 
+/// Claims and notes that something was written; the sync before covers no reply more unless there is a new `number`.
+fn claim(claims: &watch::Sender<Option<Claim>>, facts: &Mutex<Facts>, written: Written, number: Option<u64>) {
+    claims.send_modify(|claim| {
+        let before = claim.as_ref().map_or(0, |claim| claim.number);
+        let is_new = claim.as_ref().is_none_or(|claim| !is_same(&claim.written, &written));
+        note(&mut facts.lock(), &written, is_new);
+        *claim = Some(Claim { written, number: number.unwrap_or(before) });
+    });
+}
+
 fn note(facts: &mut Facts, written: &Written, is_new: bool) {
     if facts.error.take().is_some() {
         tracing::warn!("reports are written to disk again");
@@ -131,6 +136,13 @@ fn note(facts: &mut Facts, written: &Written, is_new: bool) {
     if is_new {
         facts.unsynced_since.get_or_insert_with(std::time::Instant::now);
     }
+}
+
+/// Has noted whether a claim that was synced is all that is claimed. Nothing is claimed until that is noted: otherwise the
+/// note could come after that of the next claim, and take that for synced. The writer locks in this order, too.
+fn note_synced(claims: &watch::Receiver<Option<Claim>>, synced: &Claim, note: impl FnOnce(bool)) {
+    let current = claims.borrow();
+    note(current.as_ref().is_some_and(|current| is_same(&current.written, &synced.written)));
 }
 
 /// Syncs what was written.
@@ -180,9 +192,9 @@ impl Syncer {
         match synced {
             Ok(()) => {
                 self.course.syncs.finish(claim.number);
-                let is_all =
-                    self.claims.borrow().as_ref().is_some_and(|next| is_same(&next.written, &claim.written));
-                self.course.facts.lock().unsynced_since = (!is_all).then_some(began);
+                note_synced(&self.claims, &claim, |is_all| {
+                    self.course.facts.lock().unsynced_since = (!is_all).then_some(began);
+                });
                 self.last = Some(claim);
             }
             Err(error) => {
@@ -205,4 +217,34 @@ fn is_due(claim: &Claim, last: &Option<Claim>, refused: &Option<Arc<std::fs::Fil
 
 fn is_same(a: &Written, b: &Written) -> bool {
     a.batches == b.batches && Arc::ptr_eq(&a.wal, &b.wal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Instant};
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_while_a_sync_is_noted_is_not_taken_for_synced() {
+        // The syncer saw that all was synced, the writer claimed more, and then the syncer noted that all was.
+        let wal = Arc::new(tempfile::tempfile().unwrap());
+        let written = |batches| Written { position: LogPosition::default(), batches, wal: Arc::clone(&wal) };
+        let (claims, current) = watch::channel(None);
+        let facts = Mutex::new(Facts::default());
+        claim(&claims, &facts, written(1), None);
+        let synced = current.borrow().clone().unwrap();
+        thread::scope(|scope| {
+            note_synced(&current, &synced, |is_all| {
+                let began = Instant::now();
+                let writer = scope.spawn(|| claim(&claims, &facts, written(2), None));
+                // Time enough for whoever need not wait.
+                while !writer.is_finished() && began.elapsed() < Duration::from_millis(100) {
+                    thread::yield_now();
+                }
+                facts.lock().unsynced_since = (!is_all).then_some(began);
+            });
+        });
+        assert!(facts.lock().unsynced_since.is_some());
+    }
 }
