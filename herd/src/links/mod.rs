@@ -112,7 +112,7 @@ impl Links {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a neighbour");
-                    time::sleep(ACCEPT_PAUSE).await;
+                    let _ = self.draining.run_until_cancelled(time::sleep(ACCEPT_PAUSE)).await;
                 }
             }
         }
@@ -151,5 +151,53 @@ impl Links {
 impl Surroundings for Links {
     fn links(&self) -> Vec<LinkState> {
         self.registry.states(self.engine.node().record_bytes_mean())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herd_core::{
+        node::{Node, NodeSettings},
+        secret::HerdKey,
+        server::Name,
+        time::Timestamp,
+    };
+    use socket2::{Domain, Socket, Type};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{clock::Clock, traffic::Traffic};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_cannot_accept_neighbours_stops_at_once() {
+        // The wait after a failure went on when the server stopped, and that took a second more.
+        let name = Name::new("Goloman").unwrap();
+        let key = HerdKey::derive(&name, None);
+        let node = Arc::new(Node::new(NodeSettings::new(name.clone(), 1, 2, key.clone())));
+        let clock = Clock::standing(Timestamp::from_nanos(1));
+        let identity = Identity {
+            herd: name.clone(),
+            server: name,
+            incarnation: 1,
+            key,
+            neighbours: Vec::new(),
+            joins: false,
+        };
+        // Nobody ever told it to listen, so it has nothing to accept but errors.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let links = Links::start(
+            Arc::new(Engine::new(node, clock, Traffic::off())),
+            identity,
+            (&watch::channel(Roster::default()).1, Vec::new()),
+            watch::channel(None).1,
+            Some(TcpListener::from_std(socket.into()).unwrap()),
+        );
+        for _ in 0..100 {
+            task::yield_now().await;
+        }
+        let began = Instant::now();
+        links.drain().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }
