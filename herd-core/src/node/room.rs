@@ -18,7 +18,8 @@ use super::{
 /// Shards swept at once: all of them in 16 calls.
 const SWEEP_SHARDS: usize = limits::SHARDS / 16;
 
-/// Clients looked at in one go when room is made: about a millisecond. A shard of more than a million clients in all takes longer.
+/// Clients looked at in one go when room is made: about a millisecond. A shard takes longer in a table of more than a
+/// million.
 const STEP_CLIENTS: usize = 4096;
 
 /// Bytes of records that even a table of few clients may hold.
