@@ -1,4 +1,7 @@
-//! Numbers of a fixed width, two digits at a time: requests of a generator and lines of the log are mostly that.
+//! Numbers of a fixed width, two digits at a time: requests of a generator and lines of the log are mostly that. And numbers
+//! of things, as people read them.
+
+use std::fmt::Display;
 
 const PAIRS: [[u8; 2]; 100] = pairs();
 
@@ -28,6 +31,11 @@ pub(crate) fn fill(to: &mut [u8], mut number: u64) {
 fn pair(number: u64) -> &'static [u8; 2] {
     // Always found: the callers keep it below 100.
     usize::try_from(number).ok().and_then(|number| PAIRS.get(number)).unwrap_or(&PAIRS[0])
+}
+
+/// A number of things, `what` being one of them.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
+    if count == N::from(1) { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ impl Node {
         let Some(Making { limit, shards }) = making.take().or_else(|| self.begin_making_room()) else {
             return 0;
         };
-        let rest = shards.start.saturating_add(self.shards_of(STEP_CLIENTS)).min(shards.end);
+        let rest = (shards.start + self.shards_of(STEP_CLIENTS)).min(shards.end);
         let went = self.drop_before(limit, shards.start..rest);
         *making = (rest < shards.end).then_some(Making { limit, shards: rest..shards.end });
         self.room.is_being_made.store(making.is_some(), Ordering::Relaxed);

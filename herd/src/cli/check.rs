@@ -4,9 +4,10 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::anyhow;
 
-use super::{Failure, counted, drawing, output::output};
+use super::{Failure, drawing, output::output};
 use crate::{
     config::{Config, NearbyConfig, Preset, Shape},
+    digits::counted,
     nearby::{MessagesConfig, NearbyError, PlacesConfig, embedded::Embedded, messages::Messages},
 };
 

@@ -3,7 +3,6 @@
 //! 0: done. 1: failed at work. 2: wrong arguments or configuration.
 
 use std::{
-    fmt,
     future::Future,
     io::{self, Write},
     path::PathBuf,
@@ -157,11 +156,6 @@ pub fn main() -> ExitCode {
     }
     complain(&format!("{error:#}"));
     ExitCode::from(code)
-}
-
-/// A number of things, `what` being one of them.
-fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
-    if count == N::from(1) { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn print_config(args: &HerdArgs) -> Result<(), Failure> {

@@ -5,11 +5,14 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::{
-    Failure, counted,
+    Failure,
     order::{OrderArgs, order},
     output::output,
 };
-use crate::frontends::admin::status::{LinkStatus, Status};
+use crate::{
+    digits::counted,
+    frontends::admin::status::{LinkStatus, Status},
+};
 
 /// The heads of the columns.
 const HEADS: [&str; 9] =

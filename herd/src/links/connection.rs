@@ -5,7 +5,6 @@ use std::{convert::Infallible, future, net::SocketAddr, pin::pin, sync::Arc, tim
 use herd_core::{
     limits::COPY_SLICE_BYTES,
     link::{Identity, Link, LinkError, LinkEvent, Peer, Side},
-    node::Effects,
     server::Name,
     wire::peer::{NONCE_BYTES, Refusal},
 };
@@ -293,7 +292,7 @@ impl Connection {
                             pen.reports(self.party, engine.clock(), &records);
                         }
                         drop(pen);
-                        engine.conclude(&Effects { fresh: records, evicted: 0 });
+                        engine.wake();
                     }
                     LinkEvent::Evicted(clients) => engine.evicted(clients),
                     LinkEvent::Members => engine.wake(),

@@ -94,28 +94,26 @@ impl Pace {
 }
 
 /// The `sent`-th request of a worker is that of all workers which its turn comes to.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "2^53 ns are 104 days"
-)]
 fn due(sent: u64, rate: f64, nth: u32, workers: u32) -> u64 {
     let turn = sent * u64::from(workers) + u64::from(nth);
-    (turn as f64 * NANOS / rate) as u64
+    scaled(turn, NANOS, rate)
 }
 
 /// How many requests of a worker are due before `end`: about as many as the rate says, give or take what rounding does.
+fn turns_before(end: u64, rate: f64, nth: u32, workers: u32) -> u64 {
+    let from = scaled(end, rate, NANOS * f64::from(workers)).saturating_sub(2);
+    (from..).find(|&sent| due(sent, rate, nth, workers) >= end).unwrap_or(from)
+}
+
+/// `number` times so much over so much.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "2^53 ns are 104 days"
 )]
-fn turns_before(end: u64, rate: f64, nth: u32, workers: u32) -> u64 {
-    let about = (end as f64 * rate / NANOS / f64::from(workers)) as u64;
-    let from = about.saturating_sub(2);
-    (from..).find(|&sent| due(sent, rate, nth, workers) >= end).unwrap_or(from)
+fn scaled(number: u64, times: f64, over: f64) -> u64 {
+    (number as f64 * times / over) as u64
 }
 
 #[cfg(test)]

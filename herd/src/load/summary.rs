@@ -14,6 +14,7 @@ use super::{
     across::{Crossing, Crossings},
     histogram::Histogram,
 };
+use crate::digits::counted;
 
 /// A run.
 #[derive(Debug, Serialize)]
@@ -221,26 +222,16 @@ impl Display for Micros {
     }
 }
 
-/// So many of a thing.
-struct Counted<T>(T, &'static str);
-
-impl<T: Display + PartialEq + From<u8>> Display for Counted<T> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self(count, thing) = self;
-        write!(f, "{count} {thing}{}", if *count == T::from(1) { "" } else { "s" })
-    }
-}
-
 impl Display for LoadSummary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { connections, replies, seconds, replies_per_second, compared, wrong, missing, .. } = self;
-        write!(f, "{}, ", Counted(*connections, "connection"))?;
+        write!(f, "{}, ", counted(*connections, "connection"))?;
         match (self.window, self.rate, self.speed) {
             (Some(window), ..) => write!(f, "window {window}")?,
             (None, Some(rate), _) => write!(f, "{rate} requests a second")?,
             (None, None, speed) => write!(f, "{} times as fast as it happened", speed.unwrap_or(1.0))?,
         }
-        write!(f, ", {}", Counted(self.clients, "client"))?;
+        write!(f, ", {}", counted(self.clients, "client"))?;
         match self.whatsat {
             0 => writeln!(f)?,
             percent => writeln!(f, ", {percent} % WHATSAT")?,
@@ -249,7 +240,7 @@ impl Display for LoadSummary {
         writeln!(f, "replies   {replies} in {seconds:.3} s, {replies_per_second:.decimals$} a second")?;
         writeln!(f, "faults    {wrong} wrong, {missing} missing; {compared} compared word for word")?;
         if self.hung_up > 0 {
-            let connections = Counted(*connections, "connection");
+            let connections = counted(*connections, "connection");
             writeln!(f, "hung up   {} of {connections} before the run was over", self.hung_up)?;
         }
         if let Some(unsent @ 1..) = self.unsent {
@@ -277,9 +268,9 @@ impl Display for AcrossSummary {
         {
             write!(f, "{} -> {name}", self.origin)?;
             if let Some(hops) = hops {
-                write!(f, ", {}", Counted(*hops, "hop"))?;
+                write!(f, ", {}", counted(*hops, "hop"))?;
             }
-            writeln!(f, ": {} seen, {missing} missing", Counted(*seen, "report"))?;
+            writeln!(f, ": {} seen, {missing} missing", counted(*seen, "report"))?;
             writeln!(f, "  from reply  {from_reply_us}")?;
             writeln!(f, "  from send   {from_send_us}")?;
             writeln!(f, "  a round     {round_us}")?;
@@ -288,7 +279,7 @@ impl Display for AcrossSummary {
             self.servers.iter().filter(|server| server.hops == Some(summary.hops)).count() > 1
         };
         for HopsSummary { hops, seen, from_reply_us, .. } in self.hops.iter().filter(is_several) {
-            writeln!(f, "{}: {} seen", Counted(*hops, "hop"), Counted(*seen, "report"))?;
+            writeln!(f, "{}: {} seen", counted(*hops, "hop"), counted(*seen, "report"))?;
             writeln!(f, "  from reply  {from_reply_us}")?;
         }
         Ok(())

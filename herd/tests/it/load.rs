@@ -81,20 +81,16 @@ fn a_run_ends_after_its_time() {
 
 #[test]
 fn what_is_due_and_cannot_be_sent_is_told() {
-    let server = Server::start(Setup::default());
-    let (run, json) = load(server.address, "--duration 300ms -c 2 --rate 50");
+    let quick = Server::start(Setup::default());
+    let (run, json) = load(quick.address, "--duration 300ms -c 2 --rate 50");
     assert_eq!((run.code, &json["replies"], &json["unsent"]), (Some(0), &Value::from(15), &Value::from(0)));
     assert_eq!(json["seconds"], 0.3, "{json}");
     // No more than 65,536 wait on a connection that nothing comes from.
-    let address = server_that_is_silent();
+    let address = server(|_, _| String::new());
     let (run, json) = load(address, "--duration 100ms -c 1 --rate 1e6 --patience 100ms");
     let count = |key: &str| json[key].as_u64().unwrap();
     assert_eq!((run.code, count("missing") + count("unsent")), (Some(1), 100_000), "{json}");
     assert!(count("unsent") > 0, "{json}");
-}
-
-fn server_that_is_silent() -> SocketAddr {
-    server(|_, _| String::new())
 }
 
 #[test]
